@@ -1,0 +1,5 @@
+//! dataflow
+
+pub mod arrange;
+pub mod layout;
+pub mod operators;
