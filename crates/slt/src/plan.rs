@@ -87,6 +87,7 @@ struct Live<'a> {
 /// The plan for all the steps, if there is one.
 fn prefix(steps: &[Step]) -> Option<Prefix> {
     let mut live: Vec<Live<'_>> = Vec::new();
+    let mut dropped: Vec<(usize, &String)> = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         let table = match &step.class {
             None => continue,
@@ -96,15 +97,19 @@ fn prefix(steps: &[Step]) -> Option<Prefix> {
             Some(Class::Set) => String::new(),
             Some(Class::DropTable(names)) => {
                 live.retain(|statement| !names.contains(&statement.table));
-                let mentioned = |name: &String| live.iter().any(|statement| statement.step.mentions.contains(name));
-                if names.iter().any(mentioned) {
-                    return None;
-                }
+                dropped.extend(names.iter().map(|name| (index, name)));
                 continue;
             }
             Some(_) => return None,
         };
         live.push(Live { index, step, table });
+    }
+    // A survivor from before a drop read or referred to the table that is left out.
+    let survives = |(at, name): &(usize, &String)| {
+        live.iter().any(|statement| statement.index < *at && statement.step.mentions.contains(*name))
+    };
+    if dropped.iter().any(survives) {
+        return None;
     }
     let (schema, rows): (Vec<_>, Vec<_>) = live.iter().partition(|statement| !moves_rows(statement.step));
     let indexes = |statements: Vec<&Live<'_>>| statements.into_iter().map(|statement| statement.index).collect();
@@ -168,6 +173,13 @@ mod tests {
         assert!(without.is_empty());
         let plans: Vec<_> = batches.into_iter().map(|batch| (batch.queries, batch.prefix.schema, batch.prefix.rows)).collect();
         assert_eq!(plans, [(vec![3], vec![0], vec![1, 2]), (vec![8], vec![6], vec![7])]);
+    }
+
+    #[test]
+    fn tables_replaced_one_by_one_leave_nothing_of_the_old_ones() {
+        let replaced = "CREATE TABLE a(x int)\nCREATE TABLE b(x int)\nINSERT INTO b SELECT x FROM a\nDROP TABLE a\n\
+                        CREATE TABLE a(x int)\nDROP TABLE b\nCREATE TABLE b(x int)\nSELECT 1";
+        assert_eq!(planned(replaced, 50).0[0].prefix.schema, [4, 6]);
     }
 
     #[test]
