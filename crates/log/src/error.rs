@@ -25,7 +25,9 @@ pub enum LogError {
         bytes: u64,
     },
     /// An earlier write or sync failed, so that what is on disk is unknown. Every later append fails with this.
-    #[error("the log takes no more writes since {cause}; reading goes on; check the disk, then restart")]
+    #[error(
+        "the log takes no more writes since {cause}; reading goes on; check the disk, then restart"
+    )]
     Poisoned {
         /// The first failure, in words.
         cause: String,
@@ -56,7 +58,9 @@ pub enum LogError {
         supported: u32,
     },
     /// More bytes in one append than a frame may hold. Nothing was written.
-    #[error("an append of {bytes} bytes is above the limit of {limit}; write large transactions as chunks")]
+    #[error(
+        "an append of {bytes} bytes is above the limit of {limit}; write large transactions as chunks"
+    )]
     TooLarge {
         /// Bytes of the append.
         bytes: u64,
@@ -93,25 +97,39 @@ pub enum LogError {
 }
 
 /// What to do about damage: there is one remedy, and it is stated in every such error.
-pub(crate) const RESTORE: &str =
-    "the records before it are intact; restore this folder from a backup, or copy the file from a healthy replica";
+pub(crate) const RESTORE: &str = "the records before it are intact; restore this folder from a backup, or copy the file from a healthy replica";
 
 impl LogError {
     pub(crate) fn io(what: &'static str, path: &Path, source: io::Error) -> LogError {
-        LogError::Io { what, path: path.to_owned(), source }
+        LogError::Io {
+            what,
+            path: path.to_owned(),
+            source,
+        }
     }
 
     /// As [`LogError::io`], but a full disk is told apart.
-    pub(crate) fn write(what: &'static str, path: &Path, bytes: u64, source: io::Error) -> LogError {
+    pub(crate) fn write(
+        what: &'static str,
+        path: &Path,
+        bytes: u64,
+        source: io::Error,
+    ) -> LogError {
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                LogError::DiskFull { path: path.to_owned(), bytes }
-            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => LogError::DiskFull {
+                path: path.to_owned(),
+                bytes,
+            },
             _ => LogError::io(what, path, source),
         }
     }
 
     pub(crate) fn damaged(path: &Path, offset: u64, what: impl Into<String>) -> LogError {
-        LogError::Damaged { path: path.to_owned(), offset, what: what.into(), remedy: RESTORE }
+        LogError::Damaged {
+            path: path.to_owned(),
+            offset,
+            what: what.into(),
+            remedy: RESTORE,
+        }
     }
 }

@@ -99,18 +99,34 @@ impl SegmentHeader {
     /// Reads a header; `path` is for the error.
     pub fn decode(bytes: &[u8], path: &Path) -> Result<SegmentHeader, LogError> {
         if bytes.len() < SEGMENT_HEADER || bytes[0..8] != SEGMENT_MAGIC {
-            return Err(LogError::damaged(path, 0, "the segment's header is not there"));
+            return Err(LogError::damaged(
+                path,
+                0,
+                "the segment's header is not there",
+            ));
         }
         let format = u32_at(bytes, 8);
         if crc32c::crc32c(&bytes[..124]) != u32_at(bytes, 124) {
-            return Err(LogError::damaged(path, 0, "the segment header's checksum is wrong"));
+            return Err(LogError::damaged(
+                path,
+                0,
+                "the segment header's checksum is wrong",
+            ));
         }
         if format != FORMAT {
-            return Err(LogError::Version { path: path.to_owned(), found: format, supported: FORMAT });
+            return Err(LogError::Version {
+                path: path.to_owned(),
+                found: format,
+                supported: FORMAT,
+            });
         }
         let mut chain = [0; 32];
         chain.copy_from_slice(&bytes[32..64]);
-        Ok(SegmentHeader { number: u64_at(bytes, 16), first_sequence: u64_at(bytes, 24), chain: ChainHash(chain) })
+        Ok(SegmentHeader {
+            number: u64_at(bytes, 16),
+            first_sequence: u64_at(bytes, 24),
+            chain: ChainHash(chain),
+        })
     }
 
     /// What the checksums of frames in this segment start from.
@@ -197,7 +213,11 @@ const KEEP_BUFFER: usize = 8 << 20;
 impl FrameBuilder {
     /// An empty builder; call [`FrameBuilder::begin`] before the first record.
     pub fn new() -> FrameBuilder {
-        FrameBuilder { buffer: Vec::new(), records: 0, chain: ChainHash::genesis() }
+        FrameBuilder {
+            buffer: Vec::new(),
+            records: 0,
+            chain: ChainHash::genesis(),
+        }
     }
 
     /// Starts a frame whose records follow those that `chain` stands for.
@@ -243,7 +263,13 @@ impl FrameBuilder {
     pub fn finish(&mut self, first_sequence: u64, durable: u64, seed: u32, offset: u64) -> &[u8] {
         self.buffer.resize(self.length() as usize, 0);
         let body = (self.buffer.len() - FRAME_HEADER) as u32;
-        let header = FrameHeader { body, first_sequence, records: self.records, durable, chain: self.chain };
+        let header = FrameHeader {
+            body,
+            first_sequence,
+            records: self.records,
+            durable,
+            chain: self.chain,
+        };
         self.buffer[..FRAME_HEADER].copy_from_slice(&header.encode(seed, offset));
         &self.buffer
     }
@@ -267,14 +293,20 @@ pub struct RawRecord {
 /// what is wrong, and how far into the body.
 pub fn split(header: &FrameHeader, body: &Bytes) -> Result<Vec<RawRecord>, (usize, String)> {
     if header.records as usize > body.len() / RECORD_PREFIX {
-        return Err((0, format!("a frame has no room for its {} records", header.records)));
+        return Err((
+            0,
+            format!("a frame has no room for its {} records", header.records),
+        ));
     }
     let mut records = Vec::with_capacity(header.records as usize);
     let mut at = 0;
     for _ in 0..header.records {
         let record = check_record(&body[at..]).map_err(|what| (at, what))?;
         let start = at + RECORD_PREFIX;
-        records.push(RawRecord { at, body: body.slice(start..start + record) });
+        records.push(RawRecord {
+            at,
+            body: body.slice(start..start + record),
+        });
         at = start + record;
     }
     if body.len() - at >= ALIGNMENT || body[at..].iter().any(|&byte| byte != 0) {
@@ -300,7 +332,9 @@ pub fn check_record(bytes: &[u8]) -> Result<usize, String> {
 
 /// The chain hash after `records`, which follow `chain`.
 pub fn chain_over(chain: ChainHash, records: &[RawRecord]) -> ChainHash {
-    records.iter().fold(chain, |chain, record| chain.after(&record.body))
+    records
+        .iter()
+        .fold(chain, |chain, record| chain.after(&record.body))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {

@@ -16,7 +16,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::error::LogError;
-use crate::frame::{ChainHash, FRAME_HEADER, FRAME_LIMIT, FrameBuilder, RECORD_PREFIX, SEGMENT_HEADER, SegmentHeader};
+use crate::frame::{
+    ChainHash, FRAME_HEADER, FRAME_LIMIT, FrameBuilder, RECORD_PREFIX, SEGMENT_HEADER,
+    SegmentHeader,
+};
 use crate::reader::{Reader, segment_path};
 use crate::record::{self, Commit, Position, Record, SegmentId};
 use crate::scan::{Recovery, Scan, SetAside, Tail, Visitor, scan, take_chunks};
@@ -35,7 +38,11 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { segment_size: 64 << 20, chunk_sync: 8 << 20, zero_ahead: 1 << 20 }
+        Options {
+            segment_size: 64 << 20,
+            chunk_sync: 8 << 20,
+            zero_ahead: 1 << 20,
+        }
     }
 }
 
@@ -108,7 +115,8 @@ impl Log {
         options: Options,
         visitor: &mut Visitor<'_>,
     ) -> Result<(Log, Recovery), LogError> {
-        fs.create_dir_all(dir).map_err(|error| LogError::write("create", dir, 0, error))?;
+        fs.create_dir_all(dir)
+            .map_err(|error| LogError::write("create", dir, 0, error))?;
         let lock = take_lock(&*fs, dir)?;
         let reader = Reader::new(fs.clone(), dir);
         let mut found = scan(&*fs, dir, &reader, visitor)?;
@@ -118,19 +126,34 @@ impl Log {
         };
         let recovery = found.recovery.clone();
         let writer = Mutex::new(Writer::new(fs, dir, options, segment, &found));
-        let log = Log { writer, reader, dir: dir.to_owned(), _lock: lock };
+        let log = Log {
+            writer,
+            reader,
+            dir: dir.to_owned(),
+            _lock: lock,
+        };
         Ok((log, recovery))
     }
 
     /// Appends a part of a large transaction; it is durable once a commit that names it is. Id and collection come
     /// back with the position in [`crate::ChunkRef`]s.
-    pub fn append_chunk(&self, transaction: u64, collection: u64, bytes: &[u8]) -> Result<Position, LogError> {
-        self.writer.lock().append_chunk(transaction, collection, bytes)
+    pub fn append_chunk(
+        &self,
+        transaction: u64,
+        collection: u64,
+        bytes: &[u8],
+    ) -> Result<Position, LogError> {
+        self.writer
+            .lock()
+            .append_chunk(transaction, collection, bytes)
     }
 
     /// Forgets the chunks of a transaction that was rolled back. They stay in the log without effect.
     pub fn abandon(&self, transaction: u64) {
-        self.writer.lock().chunks.retain(|_, &mut (owner, _)| owner != transaction);
+        self.writer
+            .lock()
+            .chunks
+            .retain(|_, &mut (owner, _)| owner != transaction);
     }
 
     /// Appends a group of transactions, in ascending order of timestamp, with one write and one sync. When it returns,
@@ -171,7 +194,10 @@ impl Log {
     /// The newest record's sequence number and chain hash.
     pub fn head(&self) -> Head {
         let writer = self.writer.lock();
-        Head { sequence: writer.sequence - 1, chain: writer.chain }
+        Head {
+            sequence: writer.sequence - 1,
+            chain: writer.chain,
+        }
     }
 
     /// Why the log takes no more writes, if it does not.
@@ -186,7 +212,13 @@ impl Log {
 }
 
 impl Writer {
-    fn new(fs: Arc<dyn FileSystem>, dir: &Path, options: Options, segment: Segment, found: &Scan) -> Writer {
+    fn new(
+        fs: Arc<dyn FileSystem>,
+        dir: &Path,
+        options: Options,
+        segment: Segment,
+        found: &Scan,
+    ) -> Writer {
         Writer {
             fs,
             dir: dir.to_owned(),
@@ -204,13 +236,24 @@ impl Writer {
         }
     }
 
-    fn append_chunk(&mut self, transaction: u64, collection: u64, bytes: &[u8]) -> Result<Position, LogError> {
+    fn append_chunk(
+        &mut self,
+        transaction: u64,
+        collection: u64,
+        bytes: &[u8],
+    ) -> Result<Position, LogError> {
         self.check_usable()?;
         check_size((RECORD_PREFIX + 17 + bytes.len()) as u64)?;
         self.frame.begin(self.chain);
-        let (at, length) = self.frame.push(|out| record::encode_chunk(transaction, collection, bytes, out));
+        let (at, length) = self
+            .frame
+            .push(|out| record::encode_chunk(transaction, collection, bytes, out));
         let start = self.write_frame()?;
-        let position = Position { segment: self.segment.id, offset: start + at, length };
+        let position = Position {
+            segment: self.segment.id,
+            offset: start + at,
+            length,
+        };
         self.chunks.insert(position, (transaction, collection));
         if self.unsynced >= self.options.chunk_sync {
             self.sync()?;
@@ -224,7 +267,12 @@ impl Writer {
             return Ok(Vec::new());
         }
         self.check_order(commits)?;
-        check_size(commits.iter().map(|commit| RECORD_PREFIX as u64 + record::commit_length(commit)).sum())?;
+        check_size(
+            commits
+                .iter()
+                .map(|commit| RECORD_PREFIX as u64 + record::commit_length(commit))
+                .sum(),
+        )?;
         self.check_chunks(commits)?;
         self.frame.begin(self.chain);
         let mut places = Vec::with_capacity(commits.len());
@@ -240,7 +288,14 @@ impl Writer {
             }
         }
         let segment = self.segment.id;
-        Ok(places.into_iter().map(|(at, length)| Position { segment, offset: start + at, length }).collect())
+        Ok(places
+            .into_iter()
+            .map(|(at, length)| Position {
+                segment,
+                offset: start + at,
+                length,
+            })
+            .collect())
     }
 
     fn append_record(&mut self, record: &Record) -> Result<Position, LogError> {
@@ -252,12 +307,18 @@ impl Writer {
         let (at, length) = self.frame.push(|out| record::encode(record, out));
         let start = self.write_frame()?;
         self.sync()?;
-        Ok(Position { segment: self.segment.id, offset: start + at, length })
+        Ok(Position {
+            segment: self.segment.id,
+            offset: start + at,
+            length,
+        })
     }
 
     fn check_usable(&self) -> Result<(), LogError> {
         match &self.poison {
-            Some(cause) => Err(LogError::Poisoned { cause: cause.clone() }),
+            Some(cause) => Err(LogError::Poisoned {
+                cause: cause.clone(),
+            }),
             None => Ok(()),
         }
     }
@@ -266,7 +327,10 @@ impl Writer {
         let mut floor = self.floor;
         for commit in commits {
             if commit.timestamp <= floor {
-                return Err(LogError::OutOfOrder { timestamp: commit.timestamp, floor });
+                return Err(LogError::OutOfOrder {
+                    timestamp: commit.timestamp,
+                    floor,
+                });
             }
             floor = commit.timestamp;
         }
@@ -277,7 +341,11 @@ impl Writer {
     fn check_chunks(&self, commits: &[Commit]) -> Result<(), LogError> {
         let named = commits.iter().flat_map(|commit| &commit.chunks);
         let mut waiting: BTreeMap<Position, (u64, u64)> = named
-            .filter_map(|chunk| self.chunks.get(&chunk.position).map(|&owner| (chunk.position, owner)))
+            .filter_map(|chunk| {
+                self.chunks
+                    .get(&chunk.position)
+                    .map(|&owner| (chunk.position, owner))
+            })
             .collect();
         for commit in commits {
             take_chunks(&mut waiting, commit).map_err(|what| LogError::UnknownChunk { what })?;
@@ -294,7 +362,9 @@ impl Writer {
         }
         self.zero_ahead(length)?;
         let offset = self.segment.end;
-        let bytes = self.frame.finish(self.sequence, self.durable, self.segment.seed, offset);
+        let bytes = self
+            .frame
+            .finish(self.sequence, self.durable, self.segment.seed, offset);
         if let Err(error) = self.segment.file.write_all_at(bytes, offset) {
             return Err(self.write_failed(length, error));
         }
@@ -350,9 +420,15 @@ impl Writer {
 
     /// Goes on in a new segment with room for `length` bytes. What was written before must be synced.
     fn roll(&mut self, length: u64) -> Result<(), LogError> {
-        let size = self.options.segment_size.max(SEGMENT_HEADER as u64 + length);
-        let header =
-            SegmentHeader { number: self.segment.number + 1, first_sequence: self.sequence, chain: self.chain };
+        let size = self
+            .options
+            .segment_size
+            .max(SEGMENT_HEADER as u64 + length);
+        let header = SegmentHeader {
+            number: self.segment.number + 1,
+            first_sequence: self.sequence,
+            chain: self.chain,
+        };
         if self.sequence == self.segment.id.0 {
             // Nothing was written to this one yet: its number and name stay, and its size grows.
             return self.grow(size);
@@ -377,7 +453,12 @@ impl Writer {
     fn grow(&mut self, size: u64) -> Result<(), LogError> {
         if size > self.segment.size {
             if let Err(error) = self.segment.file.preallocate(size) {
-                return Err(LogError::write("enlarge", &self.segment.path, size - self.segment.size, error));
+                return Err(LogError::write(
+                    "enlarge",
+                    &self.segment.path,
+                    size - self.segment.size,
+                    error,
+                ));
             }
             self.segment.size = size;
         }
@@ -387,19 +468,29 @@ impl Writer {
 
 fn check_size(bytes: u64) -> Result<(), LogError> {
     let limit = FRAME_LIMIT - FRAME_HEADER as u64;
-    if bytes > limit { Err(LogError::TooLarge { bytes, limit }) } else { Ok(()) }
+    if bytes > limit {
+        Err(LogError::TooLarge { bytes, limit })
+    } else {
+        Ok(())
+    }
 }
 
 fn take_lock(fs: &dyn FileSystem, dir: &Path) -> Result<Box<dyn FileLock>, LogError> {
     let path = dir.join("lock");
     fs.lock(&path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::WouldBlock => LogError::Locked { dir: dir.to_owned() },
+        std::io::ErrorKind::WouldBlock => LogError::Locked {
+            dir: dir.to_owned(),
+        },
         _ => LogError::write("lock", &path, 0, error),
     })
 }
 
 fn first_header() -> SegmentHeader {
-    SegmentHeader { number: 1, first_sequence: 1, chain: ChainHash::genesis() }
+    SegmentHeader {
+        number: 1,
+        first_sequence: 1,
+        chain: ChainHash::genesis(),
+    }
 }
 
 /// Makes a segment under a passing name, whole and synced, and then gives it its own: a segment's file is never seen
@@ -419,11 +510,22 @@ fn create_segment(
             tracing::debug!(%error, "an unfinished segment stays until the next one");
         }
     })?;
-    fs.rename(&unfinished, &path).map_err(|error| LogError::io("rename", &unfinished, error))?;
-    fs.sync_dir(dir).map_err(|error| LogError::io("sync", dir, error))?;
+    fs.rename(&unfinished, &path)
+        .map_err(|error| LogError::io("rename", &unfinished, error))?;
+    fs.sync_dir(dir)
+        .map_err(|error| LogError::io("sync", dir, error))?;
     let (number, seed) = (header.number, header.seed());
     let end = SEGMENT_HEADER as u64;
-    Ok(Segment { id, number, seed, path, file, end, size, zeroed: end })
+    Ok(Segment {
+        id,
+        number,
+        seed,
+        path,
+        file,
+        end,
+        size,
+        zeroed: end,
+    })
 }
 
 fn fill_segment(
@@ -432,10 +534,15 @@ fn fill_segment(
     size: u64,
     header: &SegmentHeader,
 ) -> Result<Arc<dyn File>, LogError> {
-    let file = fs.open(path, OpenMode::Create).map_err(|error| LogError::write("create", path, size, error))?;
-    file.preallocate(size).map_err(|error| LogError::write("preallocate", path, size, error))?;
-    file.write_all_at(&header.encode(), 0).map_err(|error| LogError::write("write to", path, size, error))?;
-    file.sync_data().map_err(|error| LogError::write("sync", path, size, error))?;
+    let file = fs
+        .open(path, OpenMode::Create)
+        .map_err(|error| LogError::write("create", path, size, error))?;
+    file.preallocate(size)
+        .map_err(|error| LogError::write("preallocate", path, size, error))?;
+    file.write_all_at(&header.encode(), 0)
+        .map_err(|error| LogError::write("write to", path, size, error))?;
+    file.sync_data()
+        .map_err(|error| LogError::write("sync", path, size, error))?;
     Ok(file)
 }
 
@@ -448,17 +555,23 @@ fn repair_tail(
     recovery: &mut Recovery,
 ) -> Result<Segment, LogError> {
     let path = reader.path(tail.id);
-    let file = fs.open(&path, OpenMode::Write).map_err(|error| LogError::io("open", &path, error))?;
+    let file = fs
+        .open(&path, OpenMode::Write)
+        .map_err(|error| LogError::io("open", &path, error))?;
     if let Some(torn) = &mut recovery.set_aside {
         torn.saved_as = Some(save_tail(fs, dir, &*file, tail, torn)?);
-        file.truncate(tail.end).map_err(|error| LogError::io("cut", &path, error))?;
+        file.truncate(tail.end)
+            .map_err(|error| LogError::io("cut", &path, error))?;
     }
     rewrite(&*file, &path, tail.durable, tail.end)?;
     let size = tail.length.max(tail.end);
-    file.preallocate(size).map_err(|error| LogError::write("preallocate", &path, size - tail.end, error))?;
-    file.sync_data().map_err(|error| LogError::io("sync", &path, error))?;
+    file.preallocate(size)
+        .map_err(|error| LogError::write("preallocate", &path, size - tail.end, error))?;
+    file.sync_data()
+        .map_err(|error| LogError::io("sync", &path, error))?;
     // A name that was given just before a crash may not be durable yet.
-    fs.sync_dir(dir).map_err(|error| LogError::io("sync", dir, error))?;
+    fs.sync_dir(dir)
+        .map_err(|error| LogError::io("sync", dir, error))?;
     Ok(Segment {
         id: tail.id,
         number: tail.header.number,
@@ -478,10 +591,15 @@ fn rewrite(file: &dyn File, path: &Path, from: u64, to: u64) -> Result<(), LogEr
     let mut at = from;
     while at < to {
         let count = buffer.len().min((to - at) as usize);
-        let read =
-            file.read_at(&mut buffer[..count], at).map_err(|error| LogError::io("read", path, error))?;
+        let read = file
+            .read_at(&mut buffer[..count], at)
+            .map_err(|error| LogError::io("read", path, error))?;
         if read == 0 {
-            return Err(LogError::damaged(path, at, "the file became shorter while it was read"));
+            return Err(LogError::damaged(
+                path,
+                at,
+                "the file became shorter while it was read",
+            ));
         }
         file.write_all_at(&buffer[..read], at)
             .map_err(|error| LogError::write("write to", path, read as u64, error))?;
@@ -498,10 +616,14 @@ fn save_tail(
     tail: &Tail,
     torn: &SetAside,
 ) -> Result<PathBuf, LogError> {
-    let names = fs.list(dir).map_err(|error| LogError::io("list", dir, error))?;
+    let names = fs
+        .list(dir)
+        .map_err(|error| LogError::io("list", dir, error))?;
     let stem = format!("damaged-{:020}-{}", tail.id.0, torn.offset);
     // An earlier tear at the same place keeps its file.
-    let name = (0u32..).map(|count| format!("{stem}-{count}.bin")).find(|name| !names.contains(name));
+    let name = (0u32..)
+        .map(|count| format!("{stem}-{count}.bin"))
+        .find(|name| !names.contains(name));
     let path = dir.join(name.unwrap_or(stem));
     let save = fs
         .open(&path, OpenMode::Create)
@@ -520,8 +642,10 @@ fn save_tail(
             .map_err(|error| LogError::write("write to", &path, torn.bytes, error))?;
         done += read as u64;
     }
-    save.sync_data().map_err(|error| LogError::write("sync", &path, torn.bytes, error))?;
-    fs.sync_dir(dir).map_err(|error| LogError::io("sync", dir, error))?;
+    save.sync_data()
+        .map_err(|error| LogError::write("sync", &path, torn.bytes, error))?;
+    fs.sync_dir(dir)
+        .map_err(|error| LogError::io("sync", dir, error))?;
     tracing::warn!(segment = %torn.path.display(), offset = torn.offset, bytes = torn.bytes,
         saved_as = %path.display(), "the log's last write was torn; its bytes were set aside");
     Ok(path)

@@ -34,20 +34,31 @@ impl Reader {
     /// A reader of the log in `dir`. Opens nothing yet.
     pub fn new(fs: Arc<dyn FileSystem>, dir: &Path) -> Reader {
         let files = Mutex::new(BTreeMap::new());
-        Reader { shared: Arc::new(Shared { fs, dir: dir.to_owned(), files }) }
+        Reader {
+            shared: Arc::new(Shared {
+                fs,
+                dir: dir.to_owned(),
+                files,
+            }),
+        }
     }
 
     /// The record at `position`: one read of the file.
     pub fn read(&self, position: Position) -> Result<Record, LogError> {
         let body = self.read_body(position)?;
-        decode(body).map_err(|what| LogError::damaged(&self.path(position.segment), position.offset, what))
+        decode(body)
+            .map_err(|what| LogError::damaged(&self.path(position.segment), position.offset, what))
     }
 
     /// The chunk at `position`, which must be a chunk's.
     pub fn read_chunk(&self, position: Position) -> Result<Chunk, LogError> {
         match self.read(position)? {
             Record::Chunk(chunk) => Ok(chunk),
-            _ => Err(LogError::damaged(&self.path(position.segment), position.offset, "no chunk where one should be")),
+            _ => Err(LogError::damaged(
+                &self.path(position.segment),
+                position.offset,
+                "no chunk where one should be",
+            )),
         }
     }
 
@@ -55,14 +66,24 @@ impl Reader {
     pub fn read_commit(&self, position: Position) -> Result<Commit, LogError> {
         match self.read(position)? {
             Record::Commit(commit) => Ok(commit),
-            _ => Err(LogError::damaged(&self.path(position.segment), position.offset, "no commit where one should be")),
+            _ => Err(LogError::damaged(
+                &self.path(position.segment),
+                position.offset,
+                "no commit where one should be",
+            )),
         }
     }
 
     /// All changes of `commit` in their order, one payload at a time: first its chunks, read as the iterator gets to
     /// them, then its own payloads.
-    pub fn payloads<'a>(&'a self, commit: &'a Commit) -> impl Iterator<Item = Result<Payload, LogError>> + 'a {
-        let chunks = commit.chunks.iter().map(|chunk| Ok(self.read_chunk(chunk.position)?.payload));
+    pub fn payloads<'a>(
+        &'a self,
+        commit: &'a Commit,
+    ) -> impl Iterator<Item = Result<Payload, LogError>> + 'a {
+        let chunks = commit
+            .chunks
+            .iter()
+            .map(|chunk| Ok(self.read_chunk(chunk.position)?.payload));
         chunks.chain(commit.payloads.iter().cloned().map(Ok))
     }
 
@@ -70,14 +91,21 @@ impl Reader {
         let file = self.file(position.segment)?;
         let path = || self.path(position.segment);
         // A position that is not ours must not make us reserve more than the file has.
-        let length = file.length().map_err(|error| LogError::io("read", &path(), error))?;
+        let length = file
+            .length()
+            .map_err(|error| LogError::io("read", &path(), error))?;
         let end = position.offset.checked_add(u64::from(position.length));
         if end.is_none_or(|end| end > length) || (position.length as usize) < RECORD_PREFIX {
-            return Err(LogError::damaged(&path(), position.offset, "a record should be here, and the file ends"));
+            return Err(LogError::damaged(
+                &path(),
+                position.offset,
+                "a record should be here, and the file ends",
+            ));
         }
         let mut buffer = vec![0; position.length as usize];
-        let count =
-            file.read_at(&mut buffer, position.offset).map_err(|error| LogError::io("read", &path(), error))?;
+        let count = file
+            .read_at(&mut buffer, position.offset)
+            .map_err(|error| LogError::io("read", &path(), error))?;
         let body = check_record(&buffer[..count])
             .map_err(|what| LogError::damaged(&path(), position.offset, what))?;
         Ok(Bytes::from(buffer).slice(RECORD_PREFIX..RECORD_PREFIX + body))
@@ -90,8 +118,11 @@ impl Reader {
             return Ok(file.clone());
         }
         let path = self.path(segment);
-        let file =
-            self.shared.fs.open(&path, OpenMode::Read).map_err(|error| LogError::io("open", &path, error))?;
+        let file = self
+            .shared
+            .fs
+            .open(&path, OpenMode::Read)
+            .map_err(|error| LogError::io("open", &path, error))?;
         if files.len() >= OPEN_FILES {
             // Old segments are read rarely, and the newest always stays.
             files.pop_first();

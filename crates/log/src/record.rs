@@ -125,14 +125,23 @@ pub fn encode_commit(commit: &Commit, out: &mut Vec<u8>) {
 
 /// Bytes that [`encode_commit`] will append.
 pub fn commit_length(commit: &Commit) -> u64 {
-    let payloads: u64 = commit.payloads.iter().map(|payload| 12 + payload.bytes.len() as u64).sum();
+    let payloads: u64 = commit
+        .payloads
+        .iter()
+        .map(|payload| 12 + payload.bytes.len() as u64)
+        .sum();
     1 + 24 + 4 + commit.metadata.len() as u64 + 4 + payloads + 4 + 28 * commit.chunks.len() as u64
 }
 
 /// Appends any record's body to `out`.
 pub fn encode(record: &Record, out: &mut Vec<u8>) {
     match record {
-        Record::Chunk(chunk) => encode_chunk(chunk.transaction, chunk.payload.collection, &chunk.payload.bytes, out),
+        Record::Chunk(chunk) => encode_chunk(
+            chunk.transaction,
+            chunk.payload.collection,
+            &chunk.payload.bytes,
+            out,
+        ),
         Record::Commit(commit) => encode_commit(commit, out),
         Record::Lease(bound) => {
             out.push(LEASE);
@@ -163,7 +172,10 @@ pub fn decode(body: Bytes) -> Result<Record, String> {
             let transaction = fields.u64()?;
             let collection = fields.u64()?;
             let bytes = fields.take_rest();
-            Record::Chunk(Chunk { transaction, payload: Payload { collection, bytes } })
+            Record::Chunk(Chunk {
+                transaction,
+                payload: Payload { collection, bytes },
+            })
         }
         COMMIT => Record::Commit(decode_commit(&mut fields)?),
         LEASE => Record::Lease(fields.u64()?),
@@ -186,16 +198,33 @@ fn decode_commit(fields: &mut Fields) -> Result<Commit, String> {
     let mut payloads = Vec::with_capacity(count);
     for _ in 0..count {
         let collection = fields.u64()?;
-        payloads.push(Payload { collection, bytes: fields.bytes()? });
+        payloads.push(Payload {
+            collection,
+            bytes: fields.bytes()?,
+        });
     }
     let count = fields.count(28)?;
     let mut chunks = Vec::with_capacity(count);
     for _ in 0..count {
         let collection = fields.u64()?;
-        let position = Position { segment: SegmentId(fields.u64()?), offset: fields.u64()?, length: fields.u32()? };
-        chunks.push(ChunkRef { collection, position });
+        let position = Position {
+            segment: SegmentId(fields.u64()?),
+            offset: fields.u64()?,
+            length: fields.u32()?,
+        };
+        chunks.push(ChunkRef {
+            collection,
+            position,
+        });
     }
-    Ok(Commit { timestamp, wall_clock, transaction, metadata, payloads, chunks })
+    Ok(Commit {
+        timestamp,
+        wall_clock,
+        transaction,
+        metadata,
+        payloads,
+        chunks,
+    })
 }
 
 /// Takes fields off the front of a byte string, each with a bounds check.
@@ -206,7 +235,10 @@ struct Fields {
 impl Fields {
     fn take(&mut self, count: usize) -> Result<Bytes, String> {
         if count > self.rest.len() {
-            return Err(format!("a record ends {} bytes early", count - self.rest.len()));
+            return Err(format!(
+                "a record ends {} bytes early",
+                count - self.rest.len()
+            ));
         }
         Ok(self.rest.split_to(count))
     }

@@ -17,8 +17,8 @@ use bytes::Bytes;
 
 use crate::error::LogError;
 use crate::frame::{
-    self, ALIGNMENT, ChainHash, FRAME_HEADER, FRAME_LIMIT, FrameHeader, RECORD_PREFIX, RawRecord, SEGMENT_HEADER,
-    SegmentHeader,
+    self, ALIGNMENT, ChainHash, FRAME_HEADER, FRAME_LIMIT, FrameHeader, RECORD_PREFIX, RawRecord,
+    SEGMENT_HEADER, SegmentHeader,
 };
 use crate::reader::{Reader, segment_of};
 use crate::record::{Commit, Position, Record, SegmentId, decode};
@@ -39,7 +39,8 @@ pub struct Entry {
 }
 
 /// Receives records in order. An error stops the scan with [`LogError::Visitor`].
-pub type Visitor<'a> = dyn FnMut(&Reader, Entry) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
+pub type Visitor<'a> =
+    dyn FnMut(&Reader, Entry) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
 
 /// What was found in the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -120,12 +121,19 @@ pub(crate) fn scan(
     reader: &Reader,
     visitor: &mut Visitor<'_>,
 ) -> Result<Scan, LogError> {
-    let names = fs.list(dir).map_err(|error| LogError::io("list", dir, error))?;
+    let names = fs
+        .list(dir)
+        .map_err(|error| LogError::io("list", dir, error))?;
     let segments: Vec<SegmentId> = names.iter().filter_map(|name| segment_of(name)).collect();
     let mut scanner = Scanner {
         reader,
         visitor,
-        scan: Scan { recovery: Recovery::default(), sequence: 1, chain: ChainHash::genesis(), tail: None },
+        scan: Scan {
+            recovery: Recovery::default(),
+            sequence: 1,
+            chain: ChainHash::genesis(),
+            tail: None,
+        },
         chunks: BTreeMap::new(),
         number: 0,
         needs_base: false,
@@ -157,15 +165,22 @@ impl Scanner<'_, '_> {
     fn segment(&mut self, id: SegmentId, last: bool) -> Result<(), LogError> {
         let path = self.reader.path(id);
         let file = self.reader.file(id)?;
-        let length = file.length().map_err(|error| LogError::io("read", &path, error))?;
+        let length = file
+            .length()
+            .map_err(|error| LogError::io("read", &path, error))?;
         let mut window = Window::new(file, path, length);
         let header = SegmentHeader::decode(&window.get(0, SEGMENT_HEADER)?, &window.path)?;
         self.check_follows(id, &header, &window.path)?;
         self.number = header.number;
         self.scan.recovery.segments += 1;
         let seed = header.seed();
-        let mut tail =
-            Tail { id, header, end: SEGMENT_HEADER as u64, durable: SEGMENT_HEADER as u64, length };
+        let mut tail = Tail {
+            id,
+            header,
+            end: SEGMENT_HEADER as u64,
+            durable: SEGMENT_HEADER as u64,
+            length,
+        };
         // Where frames that are not yet proved durable begin: sequence and offset.
         let mut unproved: Vec<(u64, u64)> = Vec::new();
         loop {
@@ -187,9 +202,17 @@ impl Scanner<'_, '_> {
     }
 
     /// The segment must carry on where the one before it ended.
-    fn check_follows(&mut self, id: SegmentId, header: &SegmentHeader, path: &Path) -> Result<(), LogError> {
+    fn check_follows(
+        &mut self,
+        id: SegmentId,
+        header: &SegmentHeader,
+        path: &Path,
+    ) -> Result<(), LogError> {
         if header.first_sequence != id.0 {
-            let what = format!("the segment's name and its header, which says {}, differ", header.first_sequence);
+            let what = format!(
+                "the segment's name and its header, which says {}, differ",
+                header.first_sequence
+            );
             return Err(LogError::damaged(path, 0, what));
         }
         if self.scan.tail.is_none() && header.number > 1 {
@@ -200,7 +223,10 @@ impl Scanner<'_, '_> {
             return Ok(());
         }
         if header.number != self.number + 1 {
-            let what = format!("segment number {} comes after number {}: one is missing", header.number, self.number);
+            let what = format!(
+                "segment number {} comes after number {}: one is missing",
+                header.number, self.number
+            );
             return Err(LogError::damaged(path, 0, what));
         }
         if header.first_sequence != self.scan.sequence {
@@ -216,14 +242,17 @@ impl Scanner<'_, '_> {
             return Err(LogError::damaged(&path, offset, what));
         }
         if header.chain != self.scan.chain {
-            return Err(LogError::damaged(path, 0, "the hash chain does not match the segment before"));
+            return Err(LogError::damaged(
+                path,
+                0,
+                "the hash chain does not match the segment before",
+            ));
         }
         Ok(())
     }
 
     /// The frame at `offset`, checked in itself and against the chain. The outer error is final; the inner one may be
     /// the end of the log.
-    #[expect(clippy::type_complexity, reason = "two kinds of error, and a pair that goes no further")]
     fn read_frame(
         &self,
         window: &mut Window,
@@ -236,8 +265,15 @@ impl Scanner<'_, '_> {
         };
         let body_at = offset + FRAME_HEADER as u64;
         let body_length = u64::from(frame.body);
-        if frame.records == 0 || body_length > FRAME_LIMIT || !(frame.body as usize).is_multiple_of(ALIGNMENT) {
-            return Err(LogError::damaged(&window.path, offset, "a frame header holds impossible values"));
+        if frame.records == 0
+            || body_length > FRAME_LIMIT
+            || !(frame.body as usize).is_multiple_of(ALIGNMENT)
+        {
+            return Err(LogError::damaged(
+                &window.path,
+                offset,
+                "a frame header holds impossible values",
+            ));
         }
         if body_at + body_length > window.length {
             return Ok(Err((offset, "the file ends within a frame".to_owned())));
@@ -249,7 +285,10 @@ impl Scanner<'_, '_> {
         };
         // From here on the checksums are right, so that no torn write explains what is wrong.
         if frame.first_sequence != self.scan.sequence {
-            let what = format!("record {} where {} should be", frame.first_sequence, self.scan.sequence);
+            let what = format!(
+                "record {} where {} should be",
+                frame.first_sequence, self.scan.sequence
+            );
             return Err(LogError::damaged(&window.path, offset, what));
         }
         if frame::chain_over(self.scan.chain, &records) != frame.chain {
@@ -272,18 +311,30 @@ impl Scanner<'_, '_> {
     ) -> Result<(), LogError> {
         for raw in records {
             let at = offset + (FRAME_HEADER + raw.at) as u64;
-            let position = Position { segment: id, offset: at, length: (RECORD_PREFIX + raw.body.len()) as u32 };
-            let record = decode(raw.body.clone()).map_err(|what| LogError::damaged(path, at, what))?;
+            let position = Position {
+                segment: id,
+                offset: at,
+                length: (RECORD_PREFIX + raw.body.len()) as u32,
+            };
+            let record =
+                decode(raw.body.clone()).map_err(|what| LogError::damaged(path, at, what))?;
             if std::mem::take(&mut self.needs_base) && !matches!(record, Record::Base(_)) {
-                let what = "the log begins here, and not with a base record: earlier segments are missing";
+                let what =
+                    "the log begins here, and not with a base record: earlier segments are missing";
                 return Err(LogError::damaged(path, at, what));
             }
             let sequence = self.scan.sequence;
             self.scan.chain = self.scan.chain.after(&raw.body);
             self.scan.sequence += 1;
-            self.account(&record, position).map_err(|what| LogError::damaged(path, at, what))?;
+            self.account(&record, position)
+                .map_err(|what| LogError::damaged(path, at, what))?;
             if !matches!(record, Record::Chunk(_)) {
-                let entry = Entry { sequence, position, chain: self.scan.chain, record };
+                let entry = Entry {
+                    sequence,
+                    position,
+                    chain: self.scan.chain,
+                    record,
+                };
                 (self.visitor)(self.reader, entry).map_err(LogError::Visitor)?;
             }
         }
@@ -296,7 +347,8 @@ impl Scanner<'_, '_> {
         match record {
             Record::Chunk(chunk) => {
                 found.last_transaction = found.last_transaction.max(chunk.transaction);
-                self.chunks.insert(position, (chunk.transaction, chunk.payload.collection));
+                self.chunks
+                    .insert(position, (chunk.transaction, chunk.payload.collection));
             }
             Record::Commit(commit) => {
                 let floor = found.last_timestamp.max(found.lease);
@@ -328,10 +380,17 @@ impl Scanner<'_, '_> {
             return Ok(());
         }
         if !last {
-            return Err(LogError::damaged(&window.path, at, format!("{what}, with a later segment after it")));
+            return Err(LogError::damaged(
+                &window.path,
+                at,
+                format!("{what}, with a later segment after it"),
+            ));
         }
-        if let Some(later) = window.proof_of_durability(tail.end, tail.header.seed(), self.scan.sequence)? {
-            let what = format!("{what}; a later frame, at offset {later}, shows that it was whole once");
+        if let Some(later) =
+            window.proof_of_durability(tail.end, tail.header.seed(), self.scan.sequence)?
+        {
+            let what =
+                format!("{what}; a later frame, at offset {later}, shows that it was whole once");
             return Err(LogError::damaged(&window.path, at, what));
         }
         self.scan.recovery.set_aside = Some(SetAside {
@@ -346,14 +405,20 @@ impl Scanner<'_, '_> {
 }
 
 /// Takes the chunks that `commit` names out of those that wait for a commit. The error says which is not there.
-pub(crate) fn take_chunks(waiting: &mut BTreeMap<Position, (u64, u64)>, commit: &Commit) -> Result<(), String> {
+pub(crate) fn take_chunks(
+    waiting: &mut BTreeMap<Position, (u64, u64)>,
+    commit: &Commit,
+) -> Result<(), String> {
     for chunk in &commit.chunks {
         match waiting.remove(&chunk.position) {
             Some(owner) if owner == (commit.transaction, chunk.collection) => {}
             _ => {
                 return Err(format!(
                     "commit {} names a chunk of collection {} in segment {} at {} that is not one of its own",
-                    commit.timestamp, chunk.collection, chunk.position.segment.0, chunk.position.offset
+                    commit.timestamp,
+                    chunk.collection,
+                    chunk.position.segment.0,
+                    chunk.position.offset
                 ));
             }
         }
@@ -375,15 +440,24 @@ const WINDOW: usize = 1 << 20;
 
 impl Window {
     fn new(file: Arc<dyn File>, path: PathBuf, length: u64) -> Window {
-        Window { file, path, length, start: 0, buffer: Bytes::new() }
+        Window {
+            file,
+            path,
+            length,
+            start: 0,
+            buffer: Bytes::new(),
+        }
     }
 
     /// `count` bytes from `offset` on, or as many as there are.
     fn get(&mut self, offset: u64, count: usize) -> Result<Bytes, LogError> {
-        let count = count.min(usize::try_from(self.length.saturating_sub(offset)).unwrap_or(usize::MAX));
+        let count =
+            count.min(usize::try_from(self.length.saturating_sub(offset)).unwrap_or(usize::MAX));
         let end = offset + count as u64;
         if offset < self.start || end > self.start + self.buffer.len() as u64 {
-            let wanted = count.max(WINDOW).min((self.length - offset.min(self.length)) as usize);
+            let wanted = count
+                .max(WINDOW)
+                .min((self.length - offset.min(self.length)) as usize);
             let mut buffer = vec![0; wanted];
             let read = self
                 .file
@@ -416,7 +490,12 @@ impl Window {
     }
 
     /// The offset of a frame header after `offset` which says that record `sequence` was synced before it.
-    fn proof_of_durability(&mut self, offset: u64, seed: u32, sequence: u64) -> Result<Option<u64>, LogError> {
+    fn proof_of_durability(
+        &mut self,
+        offset: u64,
+        seed: u32,
+        sequence: u64,
+    ) -> Result<Option<u64>, LogError> {
         let mut at = offset + ALIGNMENT as u64;
         while at < self.length {
             let bytes = self.get(at, WINDOW)?;

@@ -20,7 +20,11 @@ fn dir() -> &'static Path {
 
 /// Small segments, so that a few records cross several.
 fn small() -> Options {
-    Options { segment_size: 2048, chunk_sync: 600, zero_ahead: 512 }
+    Options {
+        segment_size: 2048,
+        chunk_sync: 600,
+        zero_ahead: 512,
+    }
 }
 
 fn commit(timestamp: u64, text: &str) -> Commit {
@@ -29,7 +33,10 @@ fn commit(timestamp: u64, text: &str) -> Commit {
         wall_clock: timestamp + 7,
         transaction: timestamp,
         metadata: Bytes::from_static(b"meta"),
-        payloads: vec![Payload { collection: 3, bytes: Bytes::copy_from_slice(text.as_bytes()) }],
+        payloads: vec![Payload {
+            collection: 3,
+            bytes: Bytes::copy_from_slice(text.as_bytes()),
+        }],
         chunks: Vec::new(),
     }
 }
@@ -38,7 +45,9 @@ fn commit(timestamp: u64, text: &str) -> Commit {
 type Seen = (u64, Vec<(u64, Vec<u8>)>);
 
 fn seen(reader: &Reader, commit: &Commit) -> Result<Seen, LogError> {
-    let payloads = reader.payloads(commit).map(|payload| payload.map(|p| (p.collection, p.bytes.to_vec())));
+    let payloads = reader
+        .payloads(commit)
+        .map(|payload| payload.map(|p| (p.collection, p.bytes.to_vec())));
     Ok((commit.timestamp, payloads.collect::<Result<_, _>>()?))
 }
 
@@ -52,14 +61,24 @@ struct Opened {
 fn open_with(fs: &FaultFs, options: Options) -> Result<Opened, LogError> {
     let mut commits = Vec::new();
     let mut entries = Vec::new();
-    let (log, recovery) = Log::open(Arc::new(fs.clone()), dir(), options, &mut |reader, entry| {
-        if let Record::Commit(commit) = &entry.record {
-            commits.push(seen(reader, commit)?);
-        }
-        entries.push(entry);
-        Ok(())
-    })?;
-    Ok(Opened { log, recovery, commits, entries })
+    let (log, recovery) = Log::open(
+        Arc::new(fs.clone()),
+        dir(),
+        options,
+        &mut |reader, entry| {
+            if let Record::Commit(commit) = &entry.record {
+                commits.push(seen(reader, commit)?);
+            }
+            entries.push(entry);
+            Ok(())
+        },
+    )?;
+    Ok(Opened {
+        log,
+        recovery,
+        commits,
+        entries,
+    })
 }
 
 fn open(fs: &FaultFs) -> Result<Opened, LogError> {
@@ -74,5 +93,8 @@ fn reopen(fs: &FaultFs) -> Opened {
 
 /// The newest segment's file.
 fn last_segment(fs: &FaultFs) -> PathBuf {
-    fs.paths().into_iter().filter(|path| path.extension().is_some_and(|end| end == "log")).next_back().unwrap()
+    fs.paths()
+        .into_iter()
+        .rfind(|path| path.extension().is_some_and(|end| end == "log"))
+        .unwrap()
 }

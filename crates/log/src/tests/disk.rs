@@ -10,7 +10,10 @@ fn a_full_disk_fails_the_write_and_the_same_write_succeeds_once_there_is_room() 
     fs.set_capacity(Some(fs.used() + 100));
     let mut written = 0;
     let refused = loop {
-        match opened.log.append_commits(&[commit(written + 1, "some row")]) {
+        match opened
+            .log
+            .append_commits(&[commit(written + 1, "some row")])
+        {
             Ok(_) => written += 1,
             Err(error) => break error,
         }
@@ -18,21 +21,36 @@ fn a_full_disk_fails_the_write_and_the_same_write_succeeds_once_there_is_room() 
     assert!(matches!(refused, LogError::DiskFull { .. }), "{refused}");
     assert!(written > 0);
     // Again, as long as there is no room; reading goes on.
-    assert!(matches!(opened.log.append_commits(&[commit(written + 1, "x")]), Err(LogError::DiskFull { .. })));
-    assert!(matches!(opened.log.append_chunk(1, 1, &[0; 3000]), Err(LogError::DiskFull { .. })));
+    assert!(matches!(
+        opened.log.append_commits(&[commit(written + 1, "x")]),
+        Err(LogError::DiskFull { .. })
+    ));
+    assert!(matches!(
+        opened.log.append_chunk(1, 1, &[0; 3000]),
+        Err(LogError::DiskFull { .. })
+    ));
     assert_eq!(opened.log.poisoned(), None);
     fs.set_capacity(None);
-    opened.log.append_commits(&[commit(written + 1, "some row")]).unwrap();
+    opened
+        .log
+        .append_commits(&[commit(written + 1, "some row")])
+        .unwrap();
     drop(opened);
     let again = reopen(&fs);
-    assert_eq!((again.commits.len() as u64, again.recovery.set_aside), (written + 1, None));
+    assert_eq!(
+        (again.commits.len() as u64, again.recovery.set_aside),
+        (written + 1, None)
+    );
 }
 
 #[test]
 fn no_room_for_the_first_segment_is_an_error_and_no_damage() {
     let fs = FaultFs::new(1);
     fs.set_capacity(Some(100));
-    assert!(matches!(open(&fs).map(|_| ()), Err(LogError::DiskFull { .. })));
+    assert!(matches!(
+        open(&fs).map(|_| ()),
+        Err(LogError::DiskFull { .. })
+    ));
     fs.set_capacity(None);
     assert_eq!(reopen(&fs).commits, vec![]);
 }
@@ -44,15 +62,34 @@ fn a_failed_sync_poisons_the_log_and_is_not_tried_again() {
     let position = opened.log.append_commits(&[commit(1, "first")]).unwrap()[0];
     fs.inject(fs.operations() + 1, Fault::Error);
     assert_eq!(fs.trace().last(), Some(&Operation::SyncData));
-    let failed = opened.log.append_commits(&[commit(2, "second")]).unwrap_err();
-    assert!(matches!(failed, LogError::Io { what: "sync", .. }), "{failed}");
+    let failed = opened
+        .log
+        .append_commits(&[commit(2, "second")])
+        .unwrap_err();
+    assert!(
+        matches!(failed, LogError::Io { what: "sync", .. }),
+        "{failed}"
+    );
     let operations = fs.operations();
-    let refused = opened.log.append_commits(&[commit(3, "third")]).unwrap_err();
+    let refused = opened
+        .log
+        .append_commits(&[commit(3, "third")])
+        .unwrap_err();
     assert!(matches!(refused, LogError::Poisoned { .. }));
     assert!(refused.to_string().contains("sync"), "{refused}");
-    assert!(matches!(opened.log.append_lease(9), Err(LogError::Poisoned { .. })));
-    assert!(matches!(opened.log.append_chunk(9, 1, b"x"), Err(LogError::Poisoned { .. })));
-    assert_eq!(fs.operations(), operations, "a poisoned log touches no file");
+    assert!(matches!(
+        opened.log.append_lease(9),
+        Err(LogError::Poisoned { .. })
+    ));
+    assert!(matches!(
+        opened.log.append_chunk(9, 1, b"x"),
+        Err(LogError::Poisoned { .. })
+    ));
+    assert_eq!(
+        fs.operations(),
+        operations,
+        "a poisoned log touches no file"
+    );
     // Reading goes on.
     assert!(opened.log.reader().read(position).is_ok());
 }
@@ -65,14 +102,21 @@ fn pages_that_a_failed_sync_left_clean_are_written_again_on_opening() {
     opened.log.append_commits(&[commit(1, "first")]).unwrap();
     // The sync fails after the system forgot that the pages are dirty.
     fs.inject(fs.operations() + 1, Fault::Torn);
-    opened.log.append_commits(&[commit(2, "second")]).unwrap_err();
+    opened
+        .log
+        .append_commits(&[commit(2, "second")])
+        .unwrap_err();
     drop(opened);
     let again = reopen(&fs);
     assert_eq!(again.commits.len(), 2, "it is in memory, so it is read");
     again.log.append_commits(&[commit(3, "third")]).unwrap();
     drop(again);
     fs.power_off(Loss::All);
-    assert_eq!(open(&fs).unwrap().commits.len(), 3, "what was read once may not be lost later");
+    assert_eq!(
+        open(&fs).unwrap().commits.len(),
+        3,
+        "what was read once may not be lost later"
+    );
 }
 
 #[test]
@@ -82,7 +126,10 @@ fn a_failed_write_poisons_the_log() {
     opened.log.append_commits(&[commit(1, "first")]).unwrap();
     fs.inject(fs.operations(), Fault::Torn);
     assert!(opened.log.append_commits(&[commit(2, "second")]).is_err());
-    assert!(matches!(opened.log.append_commits(&[commit(3, "third")]), Err(LogError::Poisoned { .. })));
+    assert!(matches!(
+        opened.log.append_commits(&[commit(3, "third")]),
+        Err(LogError::Poisoned { .. })
+    ));
     drop(opened);
     let again = reopen(&fs);
     assert_eq!(again.commits.len(), 1);

@@ -26,12 +26,16 @@ fn records_come_back_in_order_over_several_segments() {
     let opened = open(&fs).unwrap();
     let mut positions = Vec::new();
     for group in 0..30u64 {
-        let commits: Vec<Commit> =
-            (1..4).map(|member| commit(group * 10 + member, &format!("row {group} {member}"))).collect();
+        let commits: Vec<Commit> = (1..4)
+            .map(|member| commit(group * 10 + member, &format!("row {group} {member}")))
+            .collect();
         positions.extend(opened.log.append_commits(&commits).unwrap());
     }
     opened.log.append_lease(1_000).unwrap();
-    opened.log.append_checkpoint(Bytes::from_static(b"digests")).unwrap();
+    opened
+        .log
+        .append_checkpoint(Bytes::from_static(b"digests"))
+        .unwrap();
     let head = opened.log.head();
     drop(opened);
 
@@ -42,14 +46,25 @@ fn records_come_back_in_order_over_several_segments() {
     assert!(again.recovery.segments > 3);
     assert_eq!(again.log.head(), head);
     let expected: Vec<Position> = positions;
-    let found: Vec<Position> = again.entries.iter().take(90).map(|entry| entry.position).collect();
+    let found: Vec<Position> = again
+        .entries
+        .iter()
+        .take(90)
+        .map(|entry| entry.position)
+        .collect();
     assert_eq!(found, expected);
     assert!(found.is_sorted());
     for entry in &again.entries {
-        assert_eq!(again.log.reader().read(entry.position).unwrap(), entry.record);
+        assert_eq!(
+            again.log.reader().read(entry.position).unwrap(),
+            entry.record
+        );
     }
     assert_eq!(again.entries[90].record, Record::Lease(1_000));
-    assert_eq!(again.entries[91].record, Record::Checkpoint(Bytes::from_static(b"digests")));
+    assert_eq!(
+        again.entries[91].record,
+        Record::Checkpoint(Bytes::from_static(b"digests"))
+    );
 }
 
 #[test]
@@ -60,9 +75,15 @@ fn a_large_transaction_is_its_chunks_and_then_its_own_payloads() {
     for part in 0..20u64 {
         let bytes = vec![part as u8; 300];
         let position = opened.log.append_chunk(5, part % 2, &bytes).unwrap();
-        big.chunks.push(ChunkRef { collection: part % 2, position });
+        big.chunks.push(ChunkRef {
+            collection: part % 2,
+            position,
+        });
         // Others commit in between.
-        opened.log.append_commits(&[commit(part + 100, "other")]).unwrap_or_default();
+        opened
+            .log
+            .append_commits(&[commit(part + 100, "other")])
+            .unwrap_or_default();
     }
     big.timestamp = 1_000;
     opened.log.append_commits(&[big.clone()]).unwrap();
@@ -74,7 +95,10 @@ fn a_large_transaction_is_its_chunks_and_then_its_own_payloads() {
     assert_eq!(changes.len(), 21);
     assert_eq!(changes[7], (1, vec![7; 300]));
     assert_eq!(changes[20], (3, b"inline".to_vec()));
-    assert_eq!((again.recovery.chunks, again.recovery.orphan_chunks), (20, 0));
+    assert_eq!(
+        (again.recovery.chunks, again.recovery.orphan_chunks),
+        (20, 0)
+    );
 }
 
 #[test]
@@ -90,8 +114,14 @@ fn chunks_without_a_commit_are_dropped() {
     // A later life can not commit it either.
     let mut late = commit(20, "late");
     late.transaction = 5;
-    late.chunks.push(ChunkRef { collection: 1, position });
-    assert!(matches!(again.log.append_commits(&[late]), Err(LogError::UnknownChunk { .. })));
+    late.chunks.push(ChunkRef {
+        collection: 1,
+        position,
+    });
+    assert!(matches!(
+        again.log.append_commits(&[late]),
+        Err(LogError::UnknownChunk { .. })
+    ));
 }
 
 #[test]
@@ -100,18 +130,33 @@ fn a_commit_takes_only_its_own_chunks() {
     let log = open(&fs).unwrap().log;
     let position = log.append_chunk(5, 1, b"mine").unwrap();
     let mut other = commit(10, "other");
-    other.chunks.push(ChunkRef { collection: 1, position });
-    assert!(matches!(log.append_commits(&[other.clone()]), Err(LogError::UnknownChunk { .. })));
+    other.chunks.push(ChunkRef {
+        collection: 1,
+        position,
+    });
+    assert!(matches!(
+        log.append_commits(&[other.clone()]),
+        Err(LogError::UnknownChunk { .. })
+    ));
     other.transaction = 5;
     log.append_commits(&[other.clone()]).unwrap();
     other.timestamp = 11;
-    assert!(matches!(log.append_commits(&[other]), Err(LogError::UnknownChunk { .. })));
+    assert!(matches!(
+        log.append_commits(&[other]),
+        Err(LogError::UnknownChunk { .. })
+    ));
     let abandoned = log.append_chunk(6, 1, b"rolled back").unwrap();
     log.abandon(6);
     let mut late = commit(12, "late");
     late.transaction = 6;
-    late.chunks.push(ChunkRef { collection: 1, position: abandoned });
-    assert!(matches!(log.append_commits(&[late]), Err(LogError::UnknownChunk { .. })));
+    late.chunks.push(ChunkRef {
+        collection: 1,
+        position: abandoned,
+    });
+    assert!(matches!(
+        log.append_commits(&[late]),
+        Err(LogError::UnknownChunk { .. })
+    ));
 }
 
 #[test]
@@ -119,12 +164,21 @@ fn commits_at_or_below_the_newest_commit_or_lease_are_refused() {
     let fs = FaultFs::new(1);
     let log = open(&fs).unwrap().log;
     log.append_commits(&[commit(10, "a")]).unwrap();
-    assert!(matches!(log.append_commits(&[commit(10, "b")]), Err(LogError::OutOfOrder { floor: 10, .. })));
-    assert!(matches!(log.append_commits(&[commit(12, "b"), commit(11, "c")]), Err(LogError::OutOfOrder { .. })));
+    assert!(matches!(
+        log.append_commits(&[commit(10, "b")]),
+        Err(LogError::OutOfOrder { floor: 10, .. })
+    ));
+    assert!(matches!(
+        log.append_commits(&[commit(12, "b"), commit(11, "c")]),
+        Err(LogError::OutOfOrder { .. })
+    ));
     log.append_lease(50).unwrap();
     drop(log);
     let log = reopen(&fs).log;
-    assert!(matches!(log.append_commits(&[commit(50, "b")]), Err(LogError::OutOfOrder { floor: 50, .. })));
+    assert!(matches!(
+        log.append_commits(&[commit(50, "b")]),
+        Err(LogError::OutOfOrder { floor: 50, .. })
+    ));
     log.append_commits(&[commit(51, "b")]).unwrap();
 }
 
@@ -138,7 +192,11 @@ fn a_record_larger_than_a_segment_gets_a_segment_of_its_size() {
     opened.log.append_commits(&[commit(3, &long)]).unwrap();
     drop(opened);
     let again = reopen(&fs);
-    let lengths: Vec<usize> = again.commits.iter().map(|(_, changes)| changes[0].1.len()).collect();
+    let lengths: Vec<usize> = again
+        .commits
+        .iter()
+        .map(|(_, changes)| changes[0].1.len())
+        .collect();
     assert_eq!(lengths, [10_000, 5, 10_000]);
 }
 
@@ -147,8 +205,17 @@ fn an_append_above_the_limit_is_refused_and_writes_nothing() {
     let fs = FaultFs::new(1);
     let log = open(&fs).unwrap().log;
     let huge = Bytes::from(vec![0; (1 << 20) + 1]);
-    let payloads = (0..1024).map(|collection| Payload { collection, bytes: huge.clone() }).collect();
-    let refused = log.append_commits(&[Commit { timestamp: 1, payloads, ..Commit::default() }]);
+    let payloads = (0..1024)
+        .map(|collection| Payload {
+            collection,
+            bytes: huge.clone(),
+        })
+        .collect();
+    let refused = log.append_commits(&[Commit {
+        timestamp: 1,
+        payloads,
+        ..Commit::default()
+    }]);
     assert!(matches!(refused, Err(LogError::TooLarge { .. })));
     assert_eq!(log.head().sequence, 0);
 }
@@ -158,13 +225,17 @@ fn the_real_file_system_keeps_what_it_was_given_and_locks_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deep").join("data");
     let fs = Arc::new(RealFs);
-    let options = Options { segment_size: 64 << 10, ..Options::default() };
+    let options = Options {
+        segment_size: 64 << 10,
+        ..Options::default()
+    };
     let (log, _) = Log::open(fs.clone(), &path, options, &mut |_, _| Ok(())).unwrap();
     let second = Log::open(fs.clone(), &path, options, &mut |_, _| Ok(())).map(drop);
     let message = second.unwrap_err().to_string();
     assert!(message.contains(&path.display().to_string()), "{message}");
     for timestamp in 1..200 {
-        log.append_commits(&[commit(timestamp, &"y".repeat(1_000))]).unwrap();
+        log.append_commits(&[commit(timestamp, &"y".repeat(1_000))])
+            .unwrap();
     }
     let head = log.head();
     drop(log);
@@ -180,45 +251,71 @@ fn a_base_begins_a_segment_before_which_the_log_can_be_cut() {
     let fs = FaultFs::new(1);
     let opened = open(&fs).unwrap();
     opened.log.append_commits(&[commit(1, "old")]).unwrap();
-    let base = opened.log.append_base(Bytes::from_static(b"state")).unwrap();
+    let base = opened
+        .log
+        .append_base(Bytes::from_static(b"state"))
+        .unwrap();
     opened.log.append_commits(&[commit(2, "new")]).unwrap();
     let head = opened.log.head();
     drop(opened);
     use crate::vfs::FileSystem;
-    let first = fs.paths().into_iter().find(|path| path.to_string_lossy().ends_with("01.log")).unwrap();
+    let first = fs
+        .paths()
+        .into_iter()
+        .find(|path| path.to_string_lossy().ends_with("01.log"))
+        .unwrap();
     fs.remove(&first).unwrap();
     let again = reopen(&fs);
     assert_eq!(again.entries[0].position, base);
-    assert_eq!(again.entries[0].record, Record::Base(Bytes::from_static(b"state")));
+    assert_eq!(
+        again.entries[0].record,
+        Record::Base(Bytes::from_static(b"state"))
+    );
     assert_eq!(again.commits.len(), 1);
     assert_eq!(again.log.head(), head);
 }
 
 fn any_bytes() -> BoxedStrategy<Bytes> {
-    proptest::collection::vec(any::<u8>(), 0..40).prop_map(Bytes::from).boxed()
+    proptest::collection::vec(any::<u8>(), 0..40)
+        .prop_map(Bytes::from)
+        .boxed()
 }
 
 fn any_record() -> impl Strategy<Value = Record> {
-    let position = (any::<u64>(), any::<u64>(), any::<u32>())
-        .prop_map(|(segment, offset, length)| Position { segment: SegmentId(segment), offset, length });
-    let chunk_ref = (any::<u64>(), position).prop_map(|(collection, position)| ChunkRef { collection, position });
-    let payload = (any::<u64>(), any_bytes()).prop_map(|(collection, bytes)| Payload { collection, bytes }).boxed();
+    let position =
+        (any::<u64>(), any::<u64>(), any::<u32>()).prop_map(|(segment, offset, length)| Position {
+            segment: SegmentId(segment),
+            offset,
+            length,
+        });
+    let chunk_ref = (any::<u64>(), position).prop_map(|(collection, position)| ChunkRef {
+        collection,
+        position,
+    });
+    let payload = (any::<u64>(), any_bytes())
+        .prop_map(|(collection, bytes)| Payload { collection, bytes })
+        .boxed();
     let commit = (
         any::<(u64, u64, u64)>(),
         any_bytes(),
         proptest::collection::vec(payload.clone(), 0..4),
         proptest::collection::vec(chunk_ref, 0..4),
     )
-        .prop_map(|((timestamp, wall_clock, transaction), metadata, payloads, chunks)| Commit {
-            timestamp,
-            wall_clock,
-            transaction,
-            metadata,
-            payloads,
-            chunks,
-        });
+        .prop_map(
+            |((timestamp, wall_clock, transaction), metadata, payloads, chunks)| Commit {
+                timestamp,
+                wall_clock,
+                transaction,
+                metadata,
+                payloads,
+                chunks,
+            },
+        );
     prop_oneof![
-        (any::<u64>(), payload).prop_map(|(transaction, payload)| Record::Chunk(Chunk { transaction, payload })),
+        (any::<u64>(), payload).prop_map(|(transaction, payload)| Record::Chunk(Chunk {
+            transaction,
+            payload
+        })),
         commit.prop_map(Record::Commit),
         any::<u64>().prop_map(Record::Lease),
         any_bytes().prop_map(Record::Checkpoint),

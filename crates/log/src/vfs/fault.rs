@@ -199,7 +199,11 @@ impl FaultFs {
         state.durable_names.insert(path.to_owned(), id);
         state.files.insert(
             id,
-            Content { current: bytes.to_vec(), durable: bytes.to_vec(), pending: Vec::new() },
+            Content {
+                current: bytes.to_vec(),
+                durable: bytes.to_vec(),
+                pending: Vec::new(),
+            },
         );
     }
 
@@ -227,12 +231,15 @@ impl FaultFs {
             Some(Fault::Torn) => {
                 let result = effect(&mut state, Extent::Half);
                 drop(state);
-                result.and(Err(io::Error::other("injected fault after part of the effect")))
+                result.and(Err(io::Error::other(
+                    "injected fault after part of the effect",
+                )))
             }
             Some(Fault::DiskFull) => match operation {
-                Operation::Write | Operation::Preallocate | Operation::Create | Operation::CreateDir => {
-                    Err(io::ErrorKind::StorageFull.into())
-                }
+                Operation::Write
+                | Operation::Preallocate
+                | Operation::Create
+                | Operation::CreateDir => Err(io::ErrorKind::StorageFull.into()),
                 _ => effect(&mut state, Extent::Whole),
             },
             Some(Fault::KillBefore) => {
@@ -267,12 +274,18 @@ impl State {
     }
 
     fn used(&self) -> u64 {
-        self.names.values().filter_map(|id| self.files.get(id)).map(|file| file.current.len() as u64).sum()
+        self.names
+            .values()
+            .filter_map(|id| self.files.get(id))
+            .map(|file| file.current.len() as u64)
+            .sum()
     }
 
     fn room_for(&self, more: u64) -> io::Result<()> {
         match self.capacity {
-            Some(capacity) if self.used() + more > capacity => Err(io::ErrorKind::StorageFull.into()),
+            Some(capacity) if self.used() + more > capacity => {
+                Err(io::ErrorKind::StorageFull.into())
+            }
             _ => Ok(()),
         }
     }
@@ -304,7 +317,9 @@ impl State {
         self.names = self.durable_names.clone();
         let ids: Vec<FileId> = self.files.keys().copied().collect();
         for id in ids {
-            let Some(mut content) = self.files.remove(&id) else { continue };
+            let Some(mut content) = self.files.remove(&id) else {
+                continue;
+            };
             for change in std::mem::take(&mut content.pending) {
                 if let Some(survivor) = self.survive(change, loss) {
                     apply(&mut content.durable, &survivor);
@@ -330,7 +345,10 @@ impl State {
                     bytes.truncate(cut);
                     Some(Change::Write { offset, bytes })
                 } else {
-                    Some(Change::Write { offset: offset + cut as u64, bytes: bytes.split_off(cut) })
+                    Some(Change::Write {
+                        offset: offset + cut as u64,
+                        bytes: bytes.split_off(cut),
+                    })
                 }
             }
             (_, change) => Some(change),
@@ -368,7 +386,10 @@ fn apply_name(names: &mut BTreeMap<PathBuf, FileId>, change: &NameChange) {
 }
 
 fn not_found(path: &Path) -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, format!("no file {}", path.display()))
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("no file {}", path.display()),
+    )
 }
 
 impl FileSystem for FaultFs {
@@ -379,21 +400,34 @@ impl FileSystem for FaultFs {
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         self.run(None, Operation::List, |state, _| {
             let in_dir = state.names.keys().filter(|path| path.parent() == Some(dir));
-            Ok(in_dir.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect())
+            Ok(in_dir
+                .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+                .collect())
         })
     }
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
-        let operation = if mode == OpenMode::Create { Operation::Create } else { Operation::Open };
+        let operation = if mode == OpenMode::Create {
+            Operation::Create
+        } else {
+            Operation::Open
+        };
         self.run(None, operation, |state, _| {
             if mode == OpenMode::Create {
                 // A replaced file keeps its old bytes on disk until the new name is synced.
                 let id = state.new_file(path);
-                state.pending_names.push(NameChange::Link(path.to_owned(), id));
+                state
+                    .pending_names
+                    .push(NameChange::Link(path.to_owned(), id));
             }
             let id = *state.names.get(path).ok_or_else(|| not_found(path))?;
             let writable = mode != OpenMode::Read;
-            Ok(Arc::new(FaultFile { fs: self.clone(), id, life: state.life, writable }) as Arc<dyn File>)
+            Ok(Arc::new(FaultFile {
+                fs: self.clone(),
+                id,
+                life: state.life,
+                writable,
+            }) as Arc<dyn File>)
         })
     }
 
@@ -412,7 +446,9 @@ impl FileSystem for FaultFs {
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.run(None, Operation::Remove, |state, _| {
             state.names.remove(path).ok_or_else(|| not_found(path))?;
-            state.pending_names.push(NameChange::Unlink(path.to_owned()));
+            state
+                .pending_names
+                .push(NameChange::Unlink(path.to_owned()));
             Ok(())
         })
     }
@@ -434,7 +470,11 @@ impl FileSystem for FaultFs {
             if !state.locks.insert(path.to_owned()) {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
-            let lock = FaultLock { state: Arc::downgrade(&self.state), path: path.to_owned(), life: state.life };
+            let lock = FaultLock {
+                state: Arc::downgrade(&self.state),
+                path: path.to_owned(),
+                life: state.life,
+            };
             Ok(Box::new(lock) as Box<dyn FileLock>)
         })
     }
@@ -476,7 +516,10 @@ impl FaultFile {
     }
 
     fn content<'a>(&self, state: &'a mut State) -> io::Result<&'a mut Content> {
-        state.files.get_mut(&self.id).ok_or_else(|| io::ErrorKind::NotFound.into())
+        state
+            .files
+            .get_mut(&self.id)
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn change(&self, state: &mut State, change: Change) -> io::Result<()> {
@@ -501,7 +544,9 @@ impl File for FaultFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.run(Operation::Read, |state, _| {
             let content = self.content(state)?;
-            let Some(rest) = content.current.get(offset as usize..) else { return Ok(0) };
+            let Some(rest) = content.current.get(offset as usize..) else {
+                return Ok(0);
+            };
             let count = rest.len().min(buffer.len());
             buffer[..count].copy_from_slice(&rest[..count]);
             Ok(count)
@@ -510,8 +555,18 @@ impl File for FaultFile {
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.run(Operation::Write, |state, extent| {
-            let kept = if extent == Extent::Half { bytes.len() / 2 } else { bytes.len() };
-            self.change(state, Change::Write { offset, bytes: bytes[..kept].to_vec() })
+            let kept = if extent == Extent::Half {
+                bytes.len() / 2
+            } else {
+                bytes.len()
+            };
+            self.change(
+                state,
+                Change::Write {
+                    offset,
+                    bytes: bytes[..kept].to_vec(),
+                },
+            )
         })
     }
 
@@ -541,10 +596,14 @@ impl File for FaultFile {
     }
 
     fn truncate(&self, length: u64) -> io::Result<()> {
-        self.run(Operation::Truncate, |state, _| self.change(state, Change::Resize { length }))
+        self.run(Operation::Truncate, |state, _| {
+            self.change(state, Change::Resize { length })
+        })
     }
 
     fn length(&self) -> io::Result<u64> {
-        self.run(Operation::Length, |state, _| Ok(self.content(state)?.current.len() as u64))
+        self.run(Operation::Length, |state, _| {
+            Ok(self.content(state)?.current.len() as u64)
+        })
     }
 }

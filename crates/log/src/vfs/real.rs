@@ -77,7 +77,12 @@ impl FileSystem for RealFs {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn FileLock>> {
-        let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let file = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Box::new(RealLock { _file: file })),
             Err(fs::TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
@@ -113,7 +118,9 @@ impl File for RealFile {
         match fs4::FileExt::allocate(&self.0, length) {
             Ok(()) => Ok(()),
             // File systems without fallocate: write the zeroes, which reserves the room as well.
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => self.write_zeroes(old, length),
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                self.write_zeroes(old, length)
+            }
             Err(error) => Err(error),
         }
     }
