@@ -35,3 +35,6 @@ DELETE FROM planes WHERE tailnum = 'N328AA';
 
 -- step: an hour's weather is corrected
 UPDATE weather SET visib = 10, wind_speed = 3.45234 WHERE month = 3 AND day = 8 AND visib < 3;
+
+-- step: a carrier leaves a route
+DELETE FROM flights WHERE carrier = 'UA' AND origin = 'EWR' AND dest = 'SEA';

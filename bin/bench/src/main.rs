@@ -1,0 +1,44 @@
+//! Benchmarks and checks against peers: one subcommand each.
+
+mod oracle;
+mod postgres;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Benchmarks and checks of Everview against its peers.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Compare the flights' views with what PostgreSQL 15 computes from the same rows.
+    Oracle(oracle::Arguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments.command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            // There is nowhere left to report a closed stderr to.
+            let _ = writeln!(io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs one command; false if it ran to its end and found something wrong.
+fn run(command: Command) -> Result<bool, Box<dyn std::error::Error>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match command {
+        Command::Oracle(arguments) => Ok(runtime.block_on(oracle::run(&arguments, &mut io::stdout()))?),
+    }
+}

@@ -1,0 +1,2 @@
+//! everview
+fn main() {}

@@ -1,0 +1,27 @@
+//! Expressions: scalar, aggregate, window and table functions in one registry, and the relational IR.
+//!
+//! * [`scalar::ScalarExpr`] and its evaluation; an error of evaluation is a value ([`everview_repr::Datum::Error`]).
+//! * [`registry`]: every function, declared once: name, signature, strictness, volatility, one line of docs.
+//! * [`aggregate`], [`window`], [`table_func`]: what a relational node computes over many rows.
+//! * [`relation::RelExpr`]: the relational IR that `sql` lowers to and `optimize` rewrites.
+//! * [`mfp`]: map, filter and project, fused.
+//!
+//! It knows no SQL text, no catalog and no dataflow.
+
+pub mod aggregate;
+mod aggregates;
+pub mod environment;
+pub mod mfp;
+pub mod registry;
+pub mod relation;
+pub mod scalar;
+pub mod table_func;
+pub mod window;
+
+pub use aggregate::AggregateExpr;
+pub use environment::Environment;
+pub use mfp::MapFilterProject;
+pub use relation::{Id, LocalId, RelExpr, RelationType};
+pub use scalar::{CallTypes, Func, ScalarExpr};
+pub use table_func::TableFunc;
+pub use window::WindowExpr;
