@@ -49,14 +49,22 @@ impl<'a> Array<'a> {
     ) -> Result<Array<'a>, DecodeError> {
         let array = Array { bytes };
         let (dimensions, mut rest) = array.split()?;
-        if dimensions.iter().any(|d| d.length == 0 || d.upper().is_none()) {
+        if dimensions
+            .iter()
+            .any(|d| d.length == 0 || d.upper().is_none())
+        {
             return Err(DecodeError::Malformed("array dimensions"));
         }
-        let expected = element_count(&dimensions).ok_or(DecodeError::Malformed("array dimensions"))?;
+        let expected =
+            element_count(&dimensions).ok_or(DecodeError::Malformed("array dimensions"))?;
         for _ in 0..expected {
             row::read_nested(&mut rest, levels)?;
         }
-        if rest.is_empty() { Ok(array) } else { Err(DecodeError::Malformed("array length")) }
+        if rest.is_empty() {
+            Ok(array)
+        } else {
+            Err(DecodeError::Malformed("array length"))
+        }
     }
 
     /// The packed bytes.
@@ -66,7 +74,9 @@ impl<'a> Array<'a> {
 
     /// Its dimensions; none for the empty array.
     pub fn dimensions(&self) -> Vec<Dimension> {
-        self.split().map(|(dimensions, _)| dimensions).unwrap_or_default()
+        self.split()
+            .map(|(dimensions, _)| dimensions)
+            .unwrap_or_default()
     }
 
     /// Its elements, in row-major order.
@@ -78,7 +88,11 @@ impl<'a> Array<'a> {
     /// How many elements.
     pub fn len(&self) -> usize {
         let dimensions = self.dimensions();
-        if dimensions.is_empty() { 0 } else { element_count(&dimensions).unwrap_or(0) }
+        if dimensions.is_empty() {
+            0
+        } else {
+            element_count(&dimensions).unwrap_or(0)
+        }
     }
 
     /// Whether it has no elements.
@@ -96,9 +110,13 @@ impl<'a> Array<'a> {
         for _ in 0..n {
             let length = row::read_varint(&mut rest)?;
             let lower = row::read_varint(&mut rest)?;
-            let length = u32::try_from(length).map_err(|_| DecodeError::Malformed("array length"))?;
+            let length =
+                u32::try_from(length).map_err(|_| DecodeError::Malformed("array length"))?;
             let lower = u32::try_from(lower).map_err(|_| DecodeError::Malformed("array bound"))?;
-            dimensions.push(Dimension { length, lower: lower as i32 });
+            dimensions.push(Dimension {
+                length,
+                lower: lower as i32,
+            });
         }
         Ok((dimensions, rest))
     }
@@ -138,5 +156,7 @@ fn element_count(dimensions: &[Dimension]) -> Option<usize> {
     if dimensions.is_empty() {
         return Some(0);
     }
-    dimensions.iter().try_fold(1usize, |n, d| n.checked_mul(d.length as usize))
+    dimensions
+        .iter()
+        .try_fold(1usize, |n, d| n.checked_mul(d.length as usize))
 }

@@ -112,24 +112,29 @@ pub fn from_binary<'a>(
 ) -> Result<Datum<'a>, EvalError> {
     let mut out = Vec::with_capacity(bytes.len() + 4);
     from_binary_into(ty, bytes, &mut out)?;
-    Ok(RowRef::from_packed(arena.bytes(out)).iter().next().unwrap_or(Datum::Null))
+    Ok(RowRef::from_packed(arena.bytes(out))
+        .iter()
+        .next()
+        .unwrap_or(Datum::Null))
 }
 
 /// Appends the packed value of a binary form to the bytes of a row under way.
-pub fn from_binary_into(
-    ty: &ScalarType,
-    bytes: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<(), EvalError> {
+pub fn from_binary_into(ty: &ScalarType, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), EvalError> {
     read_value(ty, bytes, MAX_DEPTH, out)
 }
 
 fn malformed() -> EvalError {
-    EvalError::new(SqlState::INVALID_BINARY_REPRESENTATION, "incorrect binary data format")
+    EvalError::new(
+        SqlState::INVALID_BINARY_REPRESENTATION,
+        "incorrect binary data format",
+    )
 }
 
 pub(super) fn insufficient() -> EvalError {
-    EvalError::new(SqlState::INVALID_BINARY_REPRESENTATION, "insufficient data left in message")
+    EvalError::new(
+        SqlState::INVALID_BINARY_REPRESENTATION,
+        "insufficient data left in message",
+    )
 }
 
 fn read_value(
@@ -160,7 +165,11 @@ fn read_value(
             let micros = i64::from_be_bytes(take(&mut rest)?);
             let days = i32::from_be_bytes(take(&mut rest)?);
             let months = i32::from_be_bytes(take(&mut rest)?);
-            Datum::Interval(Interval { months, days, micros })
+            Datum::Interval(Interval {
+                months,
+                days,
+                micros,
+            })
         }
         ScalarType::Text | ScalarType::Varchar | ScalarType::Unknown => Datum::Text(text(bytes)?),
         ScalarType::Name => Datum::Text(crate::text::truncate_name(text(bytes)?)),
@@ -199,7 +208,13 @@ fn read_value(
 
 /// Bytes of exactly this length.
 fn whole<const N: usize>(bytes: &[u8]) -> Result<[u8; N], EvalError> {
-    bytes.try_into().map_err(|_| if bytes.len() < N { insufficient() } else { malformed() })
+    bytes.try_into().map_err(|_| {
+        if bytes.len() < N {
+            insufficient()
+        } else {
+            malformed()
+        }
+    })
 }
 
 /// Takes bytes off the front.
@@ -211,11 +226,17 @@ pub(super) fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], EvalErro
 
 fn text(bytes: &[u8]) -> Result<&str, EvalError> {
     let bad = |at: usize, length: usize| {
-        let shown: Vec<String> =
-            bytes[at..].iter().take(length).map(|b| format!("0x{b:02x}")).collect();
+        let shown: Vec<String> = bytes[at..]
+            .iter()
+            .take(length)
+            .map(|b| format!("0x{b:02x}"))
+            .collect();
         EvalError::new(
             SqlState::CHARACTER_NOT_IN_REPERTOIRE,
-            format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" ")),
+            format!(
+                "invalid byte sequence for encoding \"UTF8\": {}",
+                shown.join(" ")
+            ),
         )
     };
     let text = std::str::from_utf8(bytes)
@@ -229,18 +250,29 @@ fn text(bytes: &[u8]) -> Result<&str, EvalError> {
 fn read_time(ty: &ScalarType, bytes: &[u8]) -> Result<Datum<'static>, EvalError> {
     use crate::datetime;
     let out_of_range = |what: &str| {
-        EvalError::new(SqlState::DATETIME_FIELD_OVERFLOW, format!("{what} out of range"))
+        EvalError::new(
+            SqlState::DATETIME_FIELD_OVERFLOW,
+            format!("{what} out of range"),
+        )
     };
     if *ty == ScalarType::Date {
         let days = i32::from_be_bytes(whole(bytes)?);
         let good = !datetime::date_is_finite(days)
             || (datetime::DATE_MIN..=datetime::DATE_MAX).contains(&days);
-        return if good { Ok(Datum::Date(days)) } else { Err(out_of_range("date")) };
+        return if good {
+            Ok(Datum::Date(days))
+        } else {
+            Err(out_of_range("date"))
+        };
     }
     let micros = i64::from_be_bytes(whole(bytes)?);
     if *ty == ScalarType::Time {
         let good = (0..=86_400_000_000).contains(&micros);
-        return if good { Ok(Datum::Time(micros)) } else { Err(out_of_range("time")) };
+        return if good {
+            Ok(Datum::Time(micros))
+        } else {
+            Err(out_of_range("time"))
+        };
     }
     let good = !datetime::timestamp_is_finite(micros)
         || (datetime::TIMESTAMP_MIN..datetime::TIMESTAMP_END).contains(&micros);
@@ -311,17 +343,21 @@ fn read_array(element: &ScalarType, bytes: &[u8], levels: usize) -> Result<Vec<u
         return Err(malformed());
     }
     // An array with an empty dimension is the empty array.
-    Ok(if count == 0 { crate::array::build(&[], []) } else { out })
+    Ok(if count == 0 {
+        crate::array::build(&[], [])
+    } else {
+        out
+    })
 }
 
 fn read_dimensions(element: &ScalarType, rest: &mut &[u8]) -> Result<Vec<Dimension>, EvalError> {
-    let invalid = |message: String| {
-        EvalError::new(SqlState::INVALID_BINARY_REPRESENTATION, message)
-    };
+    let invalid =
+        |message: String| EvalError::new(SqlState::INVALID_BINARY_REPRESENTATION, message);
     let n = i32::from_be_bytes(take(rest)?);
     let flags = i32::from_be_bytes(take(rest)?);
     let oid = u32::from_be_bytes(take(rest)?);
-    let n = usize::try_from(n).map_err(|_| invalid(format!("invalid number of dimensions: {n}")))?;
+    let n =
+        usize::try_from(n).map_err(|_| invalid(format!("invalid number of dimensions: {n}")))?;
     if n > MAX_DIMENSIONS {
         return Err(EvalError::new(
             SqlState::PROGRAM_LIMIT_EXCEEDED,
@@ -336,7 +372,10 @@ fn read_dimensions(element: &ScalarType, rest: &mut &[u8]) -> Result<Vec<Dimensi
     if oid != element.oid() {
         return Err(EvalError::new(
             SqlState::DATATYPE_MISMATCH,
-            format!("binary data has array element type {oid} instead of expected {}", element.oid()),
+            format!(
+                "binary data has array element type {oid} instead of expected {}",
+                element.oid()
+            ),
         ));
     }
     let mut dimensions = Vec::with_capacity(n);
@@ -361,7 +400,10 @@ fn read_record(
     let mut rest = bytes;
     let n = i32::from_be_bytes(take(&mut rest)?);
     if usize::try_from(n) != Ok(fields.len()) {
-        return Err(mismatch(format!("wrong number of columns: {n}, expected {}", fields.len())));
+        return Err(mismatch(format!(
+            "wrong number of columns: {n}, expected {}",
+            fields.len()
+        )));
     }
     let mut out = Vec::with_capacity(bytes.len());
     for (i, (_, field)) in fields.iter().enumerate() {
@@ -375,5 +417,9 @@ fn read_record(
         }
         push_taken(field, take_item(&mut rest)?, levels, &mut out)?;
     }
-    if rest.is_empty() { Ok(out) } else { Err(malformed()) }
+    if rest.is_empty() {
+        Ok(out)
+    } else {
+        Err(malformed())
+    }
 }

@@ -16,7 +16,9 @@ pub const VERSION: u8 = 1;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum CanonicalError {
     /// A version that this build does not read.
-    #[error("canonical row encoding version {0} is not supported; this build reads version {VERSION}")]
+    #[error(
+        "canonical row encoding version {0} is not supported; this build reads version {VERSION}"
+    )]
     UnknownVersion(u8),
     /// Bytes that are not of that version.
     #[error(transparent)]

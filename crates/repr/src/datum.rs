@@ -84,7 +84,10 @@ impl<'a> ErrorRef<'a> {
         let mut next = || String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
         let code = next();
         let message = next();
-        let code = code.as_bytes().try_into().map_or(crate::SqlState::INTERNAL_ERROR, crate::SqlState);
+        let code = code
+            .as_bytes()
+            .try_into()
+            .map_or(crate::SqlState::INTERNAL_ERROR, crate::SqlState);
         let mut error = EvalError::new(code, message);
         let (detail, hint) = (next(), next());
         if !detail.is_empty() {

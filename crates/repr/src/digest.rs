@@ -32,14 +32,18 @@ pub struct DigestKey {
 impl Default for DigestKey {
     /// The fixed, public key: it detects faults, not adversaries.
     fn default() -> DigestKey {
-        DigestKey { key: blake3::derive_key("everview row digest, canonical version 1", b"") }
+        DigestKey {
+            key: blake3::derive_key("everview row digest, canonical version 1", b""),
+        }
     }
 }
 
 impl DigestKey {
     /// A key derived from a secret.
     pub fn from_secret(secret: &[u8]) -> DigestKey {
-        DigestKey { key: blake3::derive_key("everview secret row digest, canonical version 1", secret) }
+        DigestKey {
+            key: blake3::derive_key("everview secret row digest, canonical version 1", secret),
+        }
     }
 
     /// The hash of one row.
@@ -47,7 +51,10 @@ impl DigestKey {
         let bytes = crate::canonical::bytes(row);
         let hash = match frame(bytes) {
             Some(block) => blake3::keyed_hash(&self.key, &block),
-            None => blake3::Hasher::new_keyed(&self.key).update(&[LONG]).update(bytes).finalize(),
+            None => blake3::Hasher::new_keyed(&self.key)
+                .update(&[LONG])
+                .update(bytes)
+                .finalize(),
         };
         RowHash(limbs(hash.as_bytes()))
     }
@@ -113,7 +120,11 @@ impl Digest {
     /// Adds an already hashed row with its multiplicity.
     pub fn update_hash(&mut self, hash: RowHash, diff: Diff) {
         let product = times(hash.0, diff.unsigned_abs());
-        self.0 = if diff < 0 { subtract(self.0, product) } else { add(self.0, product) };
+        self.0 = if diff < 0 {
+            subtract(self.0, product)
+        } else {
+            add(self.0, product)
+        };
     }
 
     /// Adds many rows with their multiplicities.
@@ -129,7 +140,10 @@ impl Digest {
             row
         });
         key.hash_many(rows, &mut hashes);
-        hashes.into_iter().zip(diffs).for_each(|(hash, diff)| self.update_hash(hash, diff));
+        hashes
+            .into_iter()
+            .zip(diffs)
+            .for_each(|(hash, diff)| self.update_hash(hash, diff));
     }
 
     /// Adds another part's digest.
@@ -199,7 +213,10 @@ fn times(a: [u64; 4], factor: u64) -> [u64; 4] {
 impl std::fmt::Display for Digest {
     /// 64 hexadecimal digits, most significant first.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().rev().try_for_each(|limb| write!(f, "{limb:016x}"))
+        self.0
+            .iter()
+            .rev()
+            .try_for_each(|limb| write!(f, "{limb:016x}"))
     }
 }
 

@@ -33,7 +33,11 @@ pub struct ColumnOrder {
 impl ColumnOrder {
     /// Ascending, NULL last.
     pub fn ascending(column: usize) -> ColumnOrder {
-        ColumnOrder { column, descending: false, nulls_last: true }
+        ColumnOrder {
+            column,
+            descending: false,
+            nulls_last: true,
+        }
     }
 }
 
@@ -129,8 +133,12 @@ fn push_array(out: &mut Vec<u8>, array: Array<'_>) {
     out.push(0);
     let dimensions = array.dimensions();
     out.push(dimensions.len() as u8);
-    dimensions.iter().for_each(|d| out.extend(d.length.to_be_bytes()));
-    dimensions.iter().for_each(|d| out.extend(((d.lower as u32) ^ (1 << 31)).to_be_bytes()));
+    dimensions
+        .iter()
+        .for_each(|d| out.extend(d.length.to_be_bytes()));
+    dimensions
+        .iter()
+        .for_each(|d| out.extend(((d.lower as u32) ^ (1 << 31)).to_be_bytes()));
 }
 
 /// The datum at the front of a key made by [`push`], for types whose keys keep identity.
@@ -226,7 +234,11 @@ fn take_terminated<'a>(bytes: &mut &'a [u8], arena: &'a RowArena) -> Option<&'a 
             0 => {
                 *bytes = &whole[at + 2..];
                 let raw = &whole[..at];
-                return Some(if escaped { arena.bytes(unescape(raw)) } else { raw });
+                return Some(if escaped {
+                    arena.bytes(unescape(raw))
+                } else {
+                    raw
+                });
             }
             255 => escaped = true,
             _ => return None,

@@ -18,8 +18,10 @@ use proptest::sample::select;
 
 /// Every type that is neither array nor record.
 pub fn element_type() -> BoxedStrategy<ScalarType> {
-    let elements: Vec<ScalarType> =
-        ScalarType::all().into_iter().filter(|t| !matches!(t, ScalarType::Array(_))).collect();
+    let elements: Vec<ScalarType> = ScalarType::all()
+        .into_iter()
+        .filter(|t| !matches!(t, ScalarType::Array(_)))
+        .collect();
     select(elements).boxed()
 }
 
@@ -34,7 +36,9 @@ pub fn any_type() -> BoxedStrategy<ScalarType> {
 
 /// A type and a value of it that is not NULL.
 pub fn typed_datum() -> BoxedStrategy<(ScalarType, Row)> {
-    any_type().prop_flat_map(|ty| datum(&ty).prop_map(move |value| (ty.clone(), value))).boxed()
+    any_type()
+        .prop_flat_map(|ty| datum(&ty).prop_map(move |value| (ty.clone(), value)))
+        .boxed()
 }
 
 /// A type and two values of it, NULL among them and equal ones often.
@@ -60,7 +64,9 @@ pub fn typed_row() -> BoxedStrategy<(Vec<ScalarType>, Row)> {
 /// A row of these types, NULLs included.
 pub fn row(types: &[ScalarType]) -> BoxedStrategy<Row> {
     let columns: Vec<_> = types.iter().map(nullable_datum).collect();
-    columns.prop_map(|columns| Row::pack(columns.iter().flat_map(Row::iter))).boxed()
+    columns
+        .prop_map(|columns| Row::pack(columns.iter().flat_map(Row::iter)))
+        .boxed()
 }
 
 /// A value of the type, or NULL.
@@ -84,12 +90,10 @@ pub fn datum(ty: &ScalarType) -> BoxedStrategy<Row> {
         ScalarType::Float64 => float().prop_map(|v| one(Datum::Float64(v))).boxed(),
         ScalarType::Numeric => numeric(true).prop_map(|v| one(Datum::Numeric(&v))).boxed(),
         ScalarType::BpChar => string().prop_map(|v| one(Datum::BpChar(&v))).boxed(),
-        ScalarType::Name => {
-            string().prop_map(|v| one(Datum::Text(text::truncate_name(&v)))).boxed()
-        }
-        ScalarType::InternalChar => {
-            "[ -~]?".prop_map(|v| one(Datum::Text(&v))).boxed()
-        }
+        ScalarType::Name => string()
+            .prop_map(|v| one(Datum::Text(text::truncate_name(&v))))
+            .boxed(),
+        ScalarType::InternalChar => "[ -~]?".prop_map(|v| one(Datum::Text(&v))).boxed(),
         ScalarType::Bytea => bytes().prop_map(|v| one(Datum::Bytea(&v))).boxed(),
         ScalarType::Date => date().prop_map(|v| one(Datum::Date(v))).boxed(),
         ScalarType::Time => {
@@ -103,13 +107,15 @@ pub fn datum(ty: &ScalarType) -> BoxedStrategy<Row> {
             let uuid = prop_oneof![any::<[u8; 16]>(), Just([0; 16]), Just([0xff; 16])];
             uuid.prop_map(|v| one(Datum::Uuid(v))).boxed()
         }
-        ScalarType::Jsonb => {
-            jsonb().prop_map(|v| one(Datum::Jsonb(Json::from_packed(&v)))).boxed()
-        }
+        ScalarType::Jsonb => jsonb()
+            .prop_map(|v| one(Datum::Jsonb(Json::from_packed(&v))))
+            .boxed(),
         ScalarType::Array(element) => array(element),
         ScalarType::Record(fields) => {
             let types: Vec<_> = fields.iter().map(|(_, ty)| ty.clone()).collect();
-            row(&types).prop_map(|v| one(Datum::Record(v.as_ref()))).boxed()
+            row(&types)
+                .prop_map(|v| one(Datum::Record(v.as_ref())))
+                .boxed()
         }
         ScalarType::Void => Just(one(Datum::Null)).boxed(),
         ScalarType::Text | ScalarType::Varchar | ScalarType::Unknown => {
@@ -125,9 +131,22 @@ fn one(datum: Datum<'_>) -> Row {
 /// Integers whose low halves are edges as well.
 fn int() -> BoxedStrategy<i64> {
     let edges = vec![0, 1, -1, 127, 128, -128, -129, 32767, 32768, -32768, -32769];
-    let wide = vec![i64::MAX, i64::MIN, i32::MAX.into(), i32::MIN.into(), 1 << 31, 0xffff_ffff];
-    prop_oneof![-3..4i64, select(edges), select(wide), any::<i64>(), any::<i32>().prop_map(i64::from)]
-        .boxed()
+    let wide = vec![
+        i64::MAX,
+        i64::MIN,
+        i32::MAX.into(),
+        i32::MIN.into(),
+        1 << 31,
+        0xffff_ffff,
+    ];
+    prop_oneof![
+        -3..4i64,
+        select(edges),
+        select(wide),
+        any::<i64>(),
+        any::<i32>().prop_map(i64::from)
+    ]
+    .boxed()
 }
 
 fn float() -> BoxedStrategy<f64> {
@@ -149,15 +168,30 @@ fn float() -> BoxedStrategy<f64> {
     ];
     let halves = (-100..100i32).prop_map(|v| f64::from(v) / 4.0);
     // SQL has one NaN: payloads do not survive a text form.
-    let any = any::<u64>().prop_map(f64::from_bits).prop_map(|v| if v.is_nan() { f64::NAN } else { v });
+    let any = any::<u64>()
+        .prop_map(f64::from_bits)
+        .prop_map(|v| if v.is_nan() { f64::NAN } else { v });
     prop_oneof![select(edges), halves, any].boxed()
 }
 
 /// Packed numerics.
 fn numeric(special: bool) -> BoxedStrategy<Vec<u8>> {
     let edges = select(vec![
-        "0", "0.0", "0.000", "1", "1.0", "1.00", "-1.5", "10", "100", "9999", "10000", "0.0001", "0.00001",
-        "-0.99999999999999999999", "99999999999999999999999999999999999999999999999999.5",
+        "0",
+        "0.0",
+        "0.000",
+        "1",
+        "1.0",
+        "1.00",
+        "-1.5",
+        "10",
+        "100",
+        "9999",
+        "10000",
+        "0.0001",
+        "0.00001",
+        "-0.99999999999999999999",
+        "99999999999999999999999999999999999999999999999999.5",
     ]);
     let edges = edges.prop_map(str::to_string);
     let scaled = (int(), 0..7u32).prop_map(|(v, scale)| {
@@ -166,12 +200,18 @@ fn numeric(special: bool) -> BoxedStrategy<Vec<u8>> {
         format!("{}{integer}.{fraction}", if v < 0 { "-" } else { "" })
     });
     let long = "-?[1-9][0-9]{0,60}(\\.[0-9]{0,40})?";
-    let infinite = if special { vec!["NaN", "Infinity", "-Infinity"] } else { vec!["7"] };
+    let infinite = if special {
+        vec!["NaN", "Infinity", "-Infinity"]
+    } else {
+        vec!["7"]
+    };
     let infinite = select(infinite).prop_map(str::to_string);
     prop_oneof![3 => edges, 3 => scaled, 2 => long, 1 => infinite]
         .prop_map(|literal| {
             let mut packed = Vec::new();
-            Numeric::parse(&literal).expect("a numeric literal").to_bytes(&mut packed);
+            Numeric::parse(&literal)
+                .expect("a numeric literal")
+                .to_bytes(&mut packed);
             packed
         })
         .boxed()
@@ -181,7 +221,9 @@ fn numeric(special: bool) -> BoxedStrategy<Vec<u8>> {
 pub fn string() -> BoxedStrategy<String> {
     let any = vec(any::<char>().prop_filter("no NUL", |c| *c != '\0'), 0..8)
         .prop_map(|chars| chars.into_iter().collect());
-    let edges = select(vec!["", " ", "a", "a ", "null", "NULL", "\\", "\"", "é", "日本", "\u{1}", "\t"]);
+    let edges = select(vec![
+        "", " ", "a", "a ", "null", "NULL", "\\", "\"", "é", "日本", "\u{1}", "\t",
+    ]);
     prop_oneof![
         3 => "[ab ]{0,4}",
         2 => edges.prop_map(str::to_string),
@@ -207,7 +249,12 @@ fn date() -> BoxedStrategy<i32> {
         0,
         -1,
     ];
-    prop_oneof![select(edges), -40_000..40_000i32, datetime::DATE_MIN..=datetime::DATE_MAX].boxed()
+    prop_oneof![
+        select(edges),
+        -40_000..40_000i32,
+        datetime::DATE_MIN..=datetime::DATE_MAX
+    ]
+    .boxed()
 }
 
 fn timestamp() -> BoxedStrategy<i64> {
@@ -233,19 +280,59 @@ fn timestamp() -> BoxedStrategy<i64> {
 fn interval() -> BoxedStrategy<Interval> {
     const DAY: i64 = 86_400_000_000;
     let edges = select(vec![
-        Interval { months: 1, days: 0, micros: 0 },
-        Interval { months: 0, days: 30, micros: 0 },
-        Interval { months: 0, days: 0, micros: 30 * DAY },
-        Interval { months: 0, days: 1, micros: 0 },
-        Interval { months: 0, days: 0, micros: DAY },
-        Interval { months: 1, days: -1, micros: 1 },
-        Interval { months: -13, days: 1, micros: -1 },
-        Interval { months: 0, days: 0, micros: 0 },
-        Interval { months: i32::MAX, days: i32::MAX, micros: 1 << 60 },
+        Interval {
+            months: 1,
+            days: 0,
+            micros: 0,
+        },
+        Interval {
+            months: 0,
+            days: 30,
+            micros: 0,
+        },
+        Interval {
+            months: 0,
+            days: 0,
+            micros: 30 * DAY,
+        },
+        Interval {
+            months: 0,
+            days: 1,
+            micros: 0,
+        },
+        Interval {
+            months: 0,
+            days: 0,
+            micros: DAY,
+        },
+        Interval {
+            months: 1,
+            days: -1,
+            micros: 1,
+        },
+        Interval {
+            months: -13,
+            days: 1,
+            micros: -1,
+        },
+        Interval {
+            months: 0,
+            days: 0,
+            micros: 0,
+        },
+        Interval {
+            months: i32::MAX,
+            days: i32::MAX,
+            micros: 1 << 60,
+        },
     ]);
     let small = (-14..14i32, -40..40i32, -3 * DAY..3 * DAY);
     let wide = (any::<i32>(), any::<i32>(), -(1i64 << 60)..1 << 60);
-    let build = |(months, days, micros)| Interval { months, days, micros };
+    let build = |(months, days, micros)| Interval {
+        months,
+        days,
+        micros,
+    };
     prop_oneof![edges, small.prop_map(build), wide.prop_map(build)].boxed()
 }
 
@@ -260,13 +347,17 @@ pub fn jsonb() -> BoxedStrategy<Vec<u8>> {
     leaf.prop_recursive(4, 24, 4, |inner| {
         let elements = vec(inner.clone(), 0..4).prop_map(|elements| {
             let mut builder = json::ArrayBuilder::new();
-            elements.iter().for_each(|e| builder.push(Json::from_packed(e)));
+            elements
+                .iter()
+                .for_each(|e| builder.push(Json::from_packed(e)));
             builder.finish().expect("a small array")
         });
         let key = prop_oneof!["[ab]{0,2}", string()];
         let members = vec((key, inner), 0..4).prop_map(|members| {
             let mut builder = json::ObjectBuilder::new();
-            members.iter().for_each(|(k, v)| builder.push(k, Json::from_packed(v)));
+            members
+                .iter()
+                .for_each(|(k, v)| builder.push(k, Json::from_packed(v)));
             builder.finish().expect("a small object")
         });
         prop_oneof![elements, members]
@@ -279,12 +370,17 @@ fn array(element: &ScalarType) -> BoxedStrategy<Row> {
     let lower = prop_oneof![4 => Just(1), 1 => -2..3i32, 1 => Just(i32::MIN)];
     let shape = vec((1..3u32, lower), 0..4);
     let flat = vec(element.clone(), 0..5).prop_map(|elements| {
-        let shape = vec![Dimension { length: elements.len() as u32, lower: 1 }];
+        let shape = vec![Dimension {
+            length: elements.len() as u32,
+            lower: 1,
+        }];
         (shape, elements)
     });
     let nested = shape.prop_flat_map(move |shape| {
-        let shape: Vec<_> =
-            shape.into_iter().map(|(length, lower)| Dimension { length, lower }).collect();
+        let shape: Vec<_> = shape
+            .into_iter()
+            .map(|(length, lower)| Dimension { length, lower })
+            .collect();
         let count: u32 = shape.iter().map(|d| d.length).product();
         let count = if shape.is_empty() { 0 } else { count as usize };
         vec(element.clone(), count).prop_map(move |elements| (shape.clone(), elements))
@@ -296,4 +392,3 @@ fn array(element: &ScalarType) -> BoxedStrategy<Row> {
         })
         .boxed()
 }
-

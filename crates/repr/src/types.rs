@@ -70,9 +70,7 @@ pub enum ScalarType {
 }
 
 /// Postgres's `typmod`: -1 when absent; its meaning depends on the type.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Typmod(pub i32);
 
 impl Default for Typmod {
@@ -195,11 +193,37 @@ impl ScalarType {
     pub fn all() -> Vec<ScalarType> {
         use ScalarType::*;
         let elements = vec![
-            Bool, Int16, Int32, Int64, Float32, Float64, Numeric, Text, Varchar, BpChar, Name,
-            InternalChar, Bytea, Date, Time, Timestamp, TimestampTz, Interval, Uuid, Jsonb, Oid,
-            RegClass, RegType, RegProc, RegNamespace,
+            Bool,
+            Int16,
+            Int32,
+            Int64,
+            Float32,
+            Float64,
+            Numeric,
+            Text,
+            Varchar,
+            BpChar,
+            Name,
+            InternalChar,
+            Bytea,
+            Date,
+            Time,
+            Timestamp,
+            TimestampTz,
+            Interval,
+            Uuid,
+            Jsonb,
+            Oid,
+            RegClass,
+            RegType,
+            RegProc,
+            RegNamespace,
         ];
-        let arrays: Vec<_> = elements.iter().cloned().map(|e| Array(Box::new(e))).collect();
+        let arrays: Vec<_> = elements
+            .iter()
+            .cloned()
+            .map(|e| Array(Box::new(e)))
+            .collect();
         elements.into_iter().chain(arrays).collect()
     }
 
@@ -364,12 +388,20 @@ pub struct ColumnType {
 impl ScalarType {
     /// This type as a column that may hold NULL.
     pub fn nullable(self) -> ColumnType {
-        ColumnType { scalar: self, typmod: Typmod::NONE, nullable: true }
+        ColumnType {
+            scalar: self,
+            typmod: Typmod::NONE,
+            nullable: true,
+        }
     }
 
     /// This type as a column that holds no NULL.
     pub fn not_null(self) -> ColumnType {
-        ColumnType { scalar: self, typmod: Typmod::NONE, nullable: false }
+        ColumnType {
+            scalar: self,
+            typmod: Typmod::NONE,
+            nullable: false,
+        }
     }
 }
 
@@ -406,9 +438,16 @@ impl RelationDesc {
     pub fn new(columns: impl IntoIterator<Item = (impl Into<String>, ColumnType)>) -> RelationDesc {
         let columns = columns
             .into_iter()
-            .map(|(name, ty)| ColumnDesc { name: name.into(), ty, origin: None })
+            .map(|(name, ty)| ColumnDesc {
+                name: name.into(),
+                ty,
+                origin: None,
+            })
             .collect();
-        RelationDesc { columns, keys: Vec::new() }
+        RelationDesc {
+            columns,
+            keys: Vec::new(),
+        }
     }
 
     /// How many columns.

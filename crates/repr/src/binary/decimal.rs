@@ -22,7 +22,9 @@ pub(super) fn to_binary(value: &Numeric, out: &mut Vec<u8>) {
             (false, true) => NEG_INFINITY,
             (false, false) => INFINITY,
         };
-        [0, 0, sign, 0].into_iter().for_each(push);
+        // PostgreSQL 15 sends the infinities with this scale, and reads any.
+        let scale = if value.is_nan() { 0 } else { 32 };
+        [0, 0, sign, scale].into_iter().for_each(push);
         return;
     }
     let text = value.to_string();
@@ -94,13 +96,22 @@ pub(super) fn from_binary(bytes: &[u8]) -> Result<Numeric, EvalError> {
         digits.push(digit);
     }
     if !rest.is_empty() {
-        return Err(if rest.len() < 2 { insufficient() } else { invalid("length") });
+        return Err(if rest.len() < 2 {
+            insufficient()
+        } else {
+            invalid("length")
+        });
     }
     match sign {
         NAN => Numeric::parse("NaN"),
         INFINITY => Numeric::parse("Infinity"),
         NEG_INFINITY => Numeric::parse("-Infinity"),
-        _ => Numeric::parse(&decimal_text(&digits, weight, sign == NEGATIVE, scale.into())),
+        _ => Numeric::parse(&decimal_text(
+            &digits,
+            weight,
+            sign == NEGATIVE,
+            scale.into(),
+        )),
     }
 }
 
@@ -108,7 +119,11 @@ fn decimal_text(digits: &[u16], weight: i64, negative: bool, scale: usize) -> St
     use std::fmt::Write;
     let mut text = String::from(if negative { "-" } else { "" });
     let digit = |power: i64| {
-        usize::try_from(weight - power).ok().and_then(|i| digits.get(i)).copied().unwrap_or(0)
+        usize::try_from(weight - power)
+            .ok()
+            .and_then(|i| digits.get(i))
+            .copied()
+            .unwrap_or(0)
     };
     text.push('0');
     for power in (0..=weight).rev() {

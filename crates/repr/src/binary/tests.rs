@@ -53,17 +53,30 @@ fn malformed_bytes_are_refused_with_22p03() {
         (ScalarType::Numeric, &[0, 0, 0, 0, 0x12, 0, 0, 0]),
         (ScalarType::Jsonb, &[2, b'1']),
         (ScalarType::Jsonb, &[]),
-        (ScalarType::Array(Box::new(ScalarType::Int32)), &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 23]),
+        (
+            ScalarType::Array(Box::new(ScalarType::Int32)),
+            &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 23],
+        ),
         (ScalarType::Array(Box::new(ScalarType::Int32)), &[0xff; 12]),
     ];
     for (ty, bytes) in cases {
         let error = from_binary(&ty, bytes, &arena).expect_err("malformed");
-        assert_eq!(error.code(), SqlState::INVALID_BINARY_REPRESENTATION, "{ty:?} {bytes:?}");
+        assert_eq!(
+            error.code(),
+            SqlState::INVALID_BINARY_REPRESENTATION,
+            "{ty:?} {bytes:?}"
+        );
     }
     let error = from_binary(&ScalarType::Text, b"a\xffb", &arena).expect_err("no UTF-8");
-    assert_eq!(error.message(), "invalid byte sequence for encoding \"UTF8\": 0xff");
+    assert_eq!(
+        error.message(),
+        "invalid byte sequence for encoding \"UTF8\": 0xff"
+    );
     let error = from_binary(&ScalarType::Text, b"a\0b", &arena).expect_err("a NUL");
-    assert_eq!(error.message(), "invalid byte sequence for encoding \"UTF8\": 0x00");
+    assert_eq!(
+        error.message(),
+        "invalid byte sequence for encoding \"UTF8\": 0x00"
+    );
 }
 
 /// An array that claims more elements than its bytes can hold is refused before anything is allocated for it.

@@ -47,16 +47,22 @@ fn the_bytes_of_nulls_records_errors_and_rows_are_pinned() {
     assert_eq!(encoded(&[Datum::Record(record.as_ref())]), "3a03090100");
     assert_eq!(
         encoded(&[arena.error(&error)]),
-        "3b1832323031320064697669736f6e206279207a65726f0000"
+        "3b183232303132006469766973696f6e206279207a65726f0000"
     );
-    assert_eq!(encoded(&[Datum::Bool(true), Datum::Text("ab"), Datum::Int64(300)]), "024261620e2c01");
+    assert_eq!(
+        encoded(&[Datum::Bool(true), Datum::Text("ab"), Datum::Int64(300)]),
+        "024261620e2c01"
+    );
 }
 
 #[test]
 fn another_version_is_refused_by_its_number() {
     assert_eq!(decode(2, &[0]), Err(CanonicalError::UnknownVersion(2)));
     assert_eq!(decode(VERSION, &[0]), Ok(Row::pack([Datum::Null])));
-    assert!(matches!(check(VERSION, &[255]), Err(CanonicalError::Malformed(_))));
+    assert!(matches!(
+        check(VERSION, &[255]),
+        Err(CanonicalError::Malformed(_))
+    ));
 }
 
 proptest! {

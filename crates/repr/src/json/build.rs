@@ -45,8 +45,13 @@ pub(super) fn width_for(data: usize) -> usize {
 }
 
 pub(super) fn too_deep() -> EvalError {
-    EvalError::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
-        .with_detail(format!("A jsonb value is nested at most {MAX_DEPTH} levels deep."))
+    EvalError::new(
+        SqlState::STATEMENT_TOO_COMPLEX,
+        "stack depth limit exceeded",
+    )
+    .with_detail(format!(
+        "A jsonb value is nested at most {MAX_DEPTH} levels deep."
+    ))
 }
 
 fn too_large(kind: &str) -> EvalError {
@@ -66,7 +71,11 @@ fn push_header(
 ) -> Result<(), EvalError> {
     let data: usize = lengths.clone().sum();
     if data > MAX_BYTES {
-        return Err(too_large(if kind == tag::ARRAY { "array" } else { "object" }));
+        return Err(too_large(if kind == tag::ARRAY {
+            "array"
+        } else {
+            "object"
+        }));
     }
     if depth > MAX_DEPTH {
         return Err(too_deep());
@@ -205,10 +214,17 @@ impl ObjectBuilder {
             same
         });
         let deepest = members.iter().map(|m| m.depth).max().unwrap_or(0);
-        let lengths = members.iter().map(|m| m.key.len()).chain(members.iter().map(|m| m.value.len()));
+        let lengths = members
+            .iter()
+            .map(|m| m.key.len())
+            .chain(members.iter().map(|m| m.value.len()));
         push_header(out, tag::OBJECT, deepest + 1, members.len(), lengths)?;
-        members.iter().for_each(|m| out.extend_from_slice(&keys[m.key.clone()]));
-        members.iter().for_each(|m| out.extend_from_slice(&values[m.value.clone()]));
+        members
+            .iter()
+            .for_each(|m| out.extend_from_slice(&keys[m.key.clone()]));
+        members
+            .iter()
+            .for_each(|m| out.extend_from_slice(&values[m.value.clone()]));
         Ok(deepest + 1)
     }
 }
@@ -275,8 +291,10 @@ fn push_string(out: &mut Vec<u8>, text: &str) {
 /// The value as a JSON number, where it is a finite number.
 fn number_of(datum: Datum<'_>, text: &str) -> Option<crate::numeric::Numeric> {
     use Datum::*;
-    let is_number =
-        matches!(datum, Int16(_) | Int32(_) | Int64(_) | Float32(_) | Float64(_) | Numeric(_));
+    let is_number = matches!(
+        datum,
+        Int16(_) | Int32(_) | Int64(_) | Float32(_) | Float64(_) | Numeric(_)
+    );
     let numeric = is_number.then(|| crate::numeric::Numeric::parse(text).ok())??;
     numeric.is_finite().then_some(numeric)
 }

@@ -15,7 +15,9 @@ fn wrong_kind(message: &str) -> EvalError {
 pub fn concat(a: Json<'_>, b: Json<'_>) -> Result<Vec<u8>, EvalError> {
     if let (Value::Object(a), Value::Object(b)) = (a.value(), b.value()) {
         let mut builder = ObjectBuilder::new();
-        a.iter().chain(b.iter()).for_each(|(key, value)| builder.push(key, value));
+        a.iter()
+            .chain(b.iter())
+            .for_each(|(key, value)| builder.push(key, value));
         return builder.finish();
     }
     let mut builder = ArrayBuilder::new();
@@ -47,7 +49,10 @@ pub fn delete_keys(value: Json<'_>, keys: &[&str]) -> Result<Vec<u8>, EvalError>
         Value::Array(array) => {
             let named = |e: &Json<'_>| matches!(e.value(), Value::String(s) if keys.contains(&s));
             let mut builder = ArrayBuilder::new();
-            array.iter().filter(|e| !named(e)).for_each(|e| builder.push(e));
+            array
+                .iter()
+                .filter(|e| !named(e))
+                .for_each(|e| builder.push(e));
             builder.finish()
         }
         _ => Err(wrong_kind("cannot delete from scalar")),
@@ -125,7 +130,9 @@ fn walk(
     position: usize,
     edit: Edit<'_>,
 ) -> Result<Vec<u8>, EvalError> {
-    let Some((&step, below)) = path.split_first() else { return Ok(value.bytes().to_vec()) };
+    let Some((&step, below)) = path.split_first() else {
+        return Ok(value.bytes().to_vec());
+    };
     match value.value() {
         Value::Object(object) => walk_object(object, step, below, position, edit),
         Value::Array(array) => walk_array(array, step, below, position, edit),
@@ -147,7 +154,10 @@ fn walk_object(
             continue;
         }
         if !below.is_empty() {
-            builder.push(key, Json::from_packed(&walk(value, below, position + 1, edit)?));
+            builder.push(
+                key,
+                Json::from_packed(&walk(value, below, position + 1, edit)?),
+            );
             continue;
         }
         match edit {
@@ -161,7 +171,11 @@ fn walk_object(
     }
     if below.is_empty() && object.get(step).is_none() {
         match edit {
-            Edit::Set { value, create: true } | Edit::Insert { value, .. } => {
+            Edit::Set {
+                value,
+                create: true,
+            }
+            | Edit::Insert { value, .. } => {
                 builder.push(step, value);
             }
             _ => {}
@@ -185,7 +199,13 @@ fn walk_array(
     })?;
     let target = from_end(index, array.len());
     let new = match edit {
-        Edit::Set { value, create: true } | Edit::Insert { value, .. } if below.is_empty() => {
+        Edit::Set {
+            value,
+            create: true,
+        }
+        | Edit::Insert { value, .. }
+            if below.is_empty() =>
+        {
             Some(value)
         }
         _ => None,
@@ -199,7 +219,12 @@ fn walk_array(
         if Some(i) != target {
             builder.push(element);
         } else if !below.is_empty() {
-            builder.push(Json::from_packed(&walk(element, below, position + 1, edit)?));
+            builder.push(Json::from_packed(&walk(
+                element,
+                below,
+                position + 1,
+                edit,
+            )?));
         } else {
             push_edited(&mut builder, element, edit);
         }
@@ -214,7 +239,10 @@ fn push_edited(builder: &mut ArrayBuilder, element: Json<'_>, edit: Edit<'_>) {
     match edit {
         Edit::Delete => {}
         Edit::Set { value, .. } => builder.push(value),
-        Edit::Insert { value, after: false } => {
+        Edit::Insert {
+            value,
+            after: false,
+        } => {
             builder.push(value);
             builder.push(element);
         }

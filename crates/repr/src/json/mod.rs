@@ -136,14 +136,20 @@ impl<'a> Json<'a> {
 
     /// The value taken apart.
     pub fn value(&self) -> Value<'a> {
-        let Some((&first, rest)) = self.bytes.split_first() else { return Value::Null };
+        let Some((&first, rest)) = self.bytes.split_first() else {
+            return Value::Null;
+        };
         match first & tag::KIND {
             tag::FALSE => Value::Boolean(false),
             tag::TRUE => Value::Boolean(true),
             tag::NUMBER => Value::Number(rest),
             tag::STRING => Value::String(std::str::from_utf8(rest).unwrap_or_default()),
-            tag::ARRAY => Value::Array(JsonArray { items: Items::open(self.bytes, 1) }),
-            tag::OBJECT => Value::Object(JsonObject { items: Items::open(self.bytes, 2) }),
+            tag::ARRAY => Value::Array(JsonArray {
+                items: Items::open(self.bytes, 1),
+            }),
+            tag::OBJECT => Value::Object(JsonObject {
+                items: Items::open(self.bytes, 2),
+            }),
             _ => Value::Null,
         }
     }
@@ -208,13 +214,21 @@ impl<'a> Json<'a> {
 
     /// Levels of nesting: 0 for scalars.
     pub(crate) fn depth(&self) -> usize {
-        if self.is_scalar() { 0 } else { usize::from(self.bytes.get(1).copied().unwrap_or(0)) }
+        if self.is_scalar() {
+            0
+        } else {
+            usize::from(self.bytes.get(1).copied().unwrap_or(0))
+        }
     }
 }
 
 /// A subscript that may count from the end, as a position.
 fn from_end(index: i32, len: usize) -> Option<usize> {
-    let at = if index < 0 { i64::from(index) + len as i64 } else { i64::from(index) };
+    let at = if index < 0 {
+        i64::from(index) + len as i64
+    } else {
+        i64::from(index)
+    };
     usize::try_from(at).ok().filter(|at| *at < len)
 }
 
@@ -235,7 +249,12 @@ struct Items<'a> {
 }
 
 impl<'a> Items<'a> {
-    const EMPTY: Items<'static> = Items { count: 0, width: 1, ends: &[], data: &[] };
+    const EMPTY: Items<'static> = Items {
+        count: 0,
+        width: 1,
+        ends: &[],
+        data: &[],
+    };
 
     /// Bytes that are no container give an empty one.
     fn open(bytes: &'a [u8], items_each: usize) -> Items<'a> {
@@ -253,7 +272,12 @@ impl<'a> Items<'a> {
         let count = read_offset(rest, width, 0)?;
         let ends = count.checked_mul(items_each)?.checked_mul(width)?;
         let (ends, data) = rest.get(width..)?.split_at_checked(ends)?;
-        Some(Items { count, width, ends, data })
+        Some(Items {
+            count,
+            width,
+            ends,
+            data,
+        })
     }
 
     fn end(&self, item: usize) -> Option<usize> {
@@ -349,7 +373,10 @@ impl<'a> JsonObject<'a> {
         (0..items.count).map(move |i| {
             let key = items.item(i).unwrap_or_default();
             let value = items.item(items.count + i).unwrap_or_default();
-            (std::str::from_utf8(key).unwrap_or_default(), Json::from_packed(value))
+            (
+                std::str::from_utf8(key).unwrap_or_default(),
+                Json::from_packed(value),
+            )
         })
     }
 
@@ -385,10 +412,16 @@ fn check(bytes: &[u8], levels: usize) -> Result<usize, DecodeError> {
 
 fn check_container(bytes: &[u8], items_each: usize, levels: usize) -> Result<usize, DecodeError> {
     const BAD: DecodeError = DecodeError::Malformed("jsonb");
-    let levels = levels.checked_sub(1).ok_or(DecodeError::Malformed("jsonb nesting"))?;
+    let levels = levels
+        .checked_sub(1)
+        .ok_or(DecodeError::Malformed("jsonb nesting"))?;
     let items = Items::try_open(bytes, items_each).ok_or(BAD)?;
     let total = items.count * items_each;
-    let last = if total == 0 { 0 } else { items.end(total - 1).ok_or(BAD)? };
+    let last = if total == 0 {
+        0
+    } else {
+        items.end(total - 1).ok_or(BAD)?
+    };
     if last != items.data.len() || items.width != build::width_for(last) || last > MAX_BYTES {
         return Err(BAD);
     }
@@ -406,5 +439,9 @@ fn check_container(bytes: &[u8], items_each: usize, levels: usize) -> Result<usi
             deepest = deepest.max(check(item, levels)?);
         }
     }
-    if bytes.get(1).copied().map(usize::from) == Some(deepest + 1) { Ok(deepest + 1) } else { Err(BAD) }
+    if bytes.get(1).copied().map(usize::from) == Some(deepest + 1) {
+        Ok(deepest + 1)
+    } else {
+        Err(BAD)
+    }
 }

@@ -41,7 +41,9 @@ fn push_inner_key(out: &mut Vec<u8>, value: Json<'_>) {
         Value::Array(array) => {
             out.push(marker::ARRAY);
             out.extend((array.len() as u32).to_be_bytes());
-            array.iter().for_each(|element| push_inner_key(out, element));
+            array
+                .iter()
+                .for_each(|element| push_inner_key(out, element));
         }
         Value::Object(object) => {
             out.push(marker::OBJECT);
@@ -86,7 +88,9 @@ fn compare_inner(a: Json<'_>, b: Json<'_>) -> Ordering {
 }
 
 fn first_difference(mut orders: impl Iterator<Item = Ordering>) -> Ordering {
-    orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    orders
+        .find(|order| order.is_ne())
+        .unwrap_or(Ordering::Equal)
 }
 
 fn compare_numbers(a: &[u8], b: &[u8]) -> Ordering {
@@ -112,12 +116,12 @@ fn contains_inner(a: Json<'_>, b: Json<'_>) -> bool {
     match (a.value(), b.value()) {
         (Value::Object(a), Value::Object(b)) => {
             b.len() <= a.len()
-                && b.iter().all(|(key, y)| a.get(key).is_some_and(|x| contains_inner(x, y)))
+                && b.iter()
+                    .all(|(key, y)| a.get(key).is_some_and(|x| contains_inner(x, y)))
         }
         (Value::Array(a), Value::Array(b)) => b.iter().all(|y| {
-            a.iter().any(|x| {
-                x.kind() == y.kind() && contains_inner(x, y)
-            })
+            a.iter()
+                .any(|x| x.kind() == y.kind() && contains_inner(x, y))
         }),
         _ => a.kind() == b.kind() && a.kind() < Kind::Array && compare_inner(a, b).is_eq(),
     }

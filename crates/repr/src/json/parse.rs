@@ -33,7 +33,10 @@ enum Token<'t> {
     /// `{ } [ ] : ,`
     Mark(&'t str),
     /// The characters between the quotes, escapes still in them.
-    String { raw: &'t str, whole: &'t str },
+    String {
+        raw: &'t str,
+        whole: &'t str,
+    },
     Number(&'t str),
     /// `true`, `false` or `null`
     Word(&'t str),
@@ -41,8 +44,11 @@ enum Token<'t> {
 }
 
 fn invalid(detail: String) -> EvalError {
-    EvalError::new(SqlState::INVALID_TEXT_REPRESENTATION, "invalid input syntax for type json")
-        .with_detail(detail)
+    EvalError::new(
+        SqlState::INVALID_TEXT_REPRESENTATION,
+        "invalid input syntax for type json",
+    )
+    .with_detail(detail)
 }
 
 fn invalid_token(token: &str) -> EvalError {
@@ -76,8 +82,12 @@ impl<'t> Parser<'t> {
         out: &mut Vec<u8>,
     ) -> Result<usize, EvalError> {
         match first {
-            Token::Mark("[") => return self.array(levels.checked_sub(1).ok_or_else(too_deep)?, out),
-            Token::Mark("{") => return self.object(levels.checked_sub(1).ok_or_else(too_deep)?, out),
+            Token::Mark("[") => {
+                return self.array(levels.checked_sub(1).ok_or_else(too_deep)?, out);
+            }
+            Token::Mark("{") => {
+                return self.object(levels.checked_sub(1).ok_or_else(too_deep)?, out);
+            }
             Token::String { raw, .. } => {
                 out.push(tag::STRING);
                 out.extend_from_slice(unescape(raw)?.as_bytes());
@@ -141,7 +151,9 @@ impl<'t> Parser<'t> {
         let text = self.text;
         let rest = text[self.at..].trim_start_matches([' ', '\t', '\n', '\r']);
         self.at = text.len() - rest.len();
-        let Some(&first) = rest.as_bytes().first() else { return Ok(Token::End) };
+        let Some(&first) = rest.as_bytes().first() else {
+            return Ok(Token::End);
+        };
         let (token, length) = match first {
             b'{' | b'}' | b'[' | b']' | b':' | b',' => (Token::Mark(&rest[..1]), 1),
             b'"' => {
@@ -171,7 +183,12 @@ impl<'t> Parser<'t> {
 /// The number at the front.
 fn scan_number(text: &str) -> Result<&str, EvalError> {
     let bytes = text.as_bytes();
-    let digits = |from: usize| bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let digits = |from: usize| {
+        bytes[from..]
+            .iter()
+            .take_while(|b| b.is_ascii_digit())
+            .count()
+    };
     let mut at = usize::from(bytes[0] == b'-');
     let mut good = true;
     match bytes.get(at) {
@@ -191,7 +208,11 @@ fn scan_number(text: &str) -> Result<&str, EvalError> {
         good = n > 0;
     }
     let garbage = bytes[at..].iter().take_while(|b| is_word(**b)).count();
-    if good && garbage == 0 { Ok(&text[..at]) } else { Err(invalid_token(&text[..at + garbage])) }
+    if good && garbage == 0 {
+        Ok(&text[..at])
+    } else {
+        Err(invalid_token(&text[..at + garbage]))
+    }
 }
 
 /// What is between the quote at the front and the one that closes it.
@@ -234,7 +255,9 @@ fn unescape(raw: &str) -> Result<Cow<'_, str>, EvalError> {
             't' => out.push('\t'),
             'u' => out.push(unicode_escape(&mut rest)?),
             other => {
-                return Err(invalid(format!("Escape sequence \"\\{other}\" is invalid.")));
+                return Err(invalid(format!(
+                    "Escape sequence \"\\{other}\" is invalid."
+                )));
             }
         }
     }
@@ -271,7 +294,9 @@ fn unicode_escape(rest: &mut &str) -> Result<char, EvalError> {
 }
 
 fn hex4(rest: &mut &str) -> Result<u32, EvalError> {
-    let digits = rest.get(..4).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
+    let digits = rest
+        .get(..4)
+        .filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
     let digits = digits.ok_or_else(|| {
         invalid("\"\\u\" must be followed by four hexadecimal digits.".to_string())
     })?;

@@ -37,7 +37,10 @@ fn text_comes_out_as_postgres_writes_it() {
         ("[]", "[]"),
         ("{}", "{}"),
         ("[1,[2,{\"a\":[]}]]", "[1, [2, {\"a\": []}]]"),
-        ("{\"bb\":1,\"a\":2,\"c\":3,\"a\":4}", "{\"a\": 4, \"c\": 3, \"bb\": 1}"),
+        (
+            "{\"bb\":1,\"a\":2,\"c\":3,\"a\":4}",
+            "{\"a\": 4, \"c\": 3, \"bb\": 1}",
+        ),
         ("{\"\":0}", "{\"\": 0}"),
         ("\"\\ud83d\\ude00\"", "\"😀\""),
         (
@@ -58,13 +61,29 @@ fn what_is_not_json_is_refused_as_postgres_refuses_it() {
     let cases = [
         ("", "22P02", "The input string ended unexpectedly."),
         ("{\"a\":1", "22P02", "The input string ended unexpectedly."),
-        ("{\"a\":1,\"b\":", "22P02", "The input string ended unexpectedly."),
+        (
+            "{\"a\":1,\"b\":",
+            "22P02",
+            "The input string ended unexpectedly.",
+        ),
         ("{\"a\" 1}", "22P02", "Expected \":\", but found \"1\"."),
-        ("{1:2}", "22P02", "Expected string or \"}\", but found \"1\"."),
+        (
+            "{1:2}",
+            "22P02",
+            "Expected string or \"}\", but found \"1\".",
+        ),
         ("{\"a\":1,}", "22P02", "Expected string, but found \"}\"."),
-        ("{\"a\":1 \"b\"}", "22P02", "Expected \",\" or \"}\", but found \"\"b\"\"."),
+        (
+            "{\"a\":1 \"b\"}",
+            "22P02",
+            "Expected \",\" or \"}\", but found \"\"b\"\".",
+        ),
         ("[1,]", "22P02", "Expected JSON value, but found \"]\"."),
-        ("[1 2]", "22P02", "Expected \",\" or \"]\", but found \"2\"."),
+        (
+            "[1 2]",
+            "22P02",
+            "Expected \",\" or \"]\", but found \"2\".",
+        ),
         ("1 2", "22P02", "Expected end of input, but found \"2\"."),
         ("tru", "22P02", "Token \"tru\" is invalid."),
         ("nan", "22P02", "Token \"nan\" is invalid."),
@@ -75,17 +94,44 @@ fn what_is_not_json_is_refused_as_postgres_refuses_it() {
         ("\"abc", "22P02", "Token \"\"abc\" is invalid."),
         ("\"a\\", "22P02", "Token \"\"a\\\" is invalid."),
         ("\"\\x\"", "22P02", "Escape sequence \"\\x\" is invalid."),
-        ("\"\\u00\"", "22P02", "\"\\u\" must be followed by four hexadecimal digits."),
-        ("\"\\ud800\"", "22P02", "Unicode low surrogate must follow a high surrogate."),
-        ("\"\\ude00\"", "22P02", "Unicode low surrogate must follow a high surrogate."),
-        ("\"a\tb\"", "22P02", "Character with value 0x09 must be escaped."),
-        ("\"\\u0000\"", "22P05", "\\u0000 cannot be converted to text."),
+        (
+            "\"\\u00\"",
+            "22P02",
+            "\"\\u\" must be followed by four hexadecimal digits.",
+        ),
+        (
+            "\"\\ud800\"",
+            "22P02",
+            "Unicode low surrogate must follow a high surrogate.",
+        ),
+        (
+            "\"\\ude00\"",
+            "22P02",
+            "Unicode low surrogate must follow a high surrogate.",
+        ),
+        (
+            "\"a\tb\"",
+            "22P02",
+            "Character with value 0x09 must be escaped.",
+        ),
+        (
+            "\"\\u0000\"",
+            "22P05",
+            "\\u0000 cannot be converted to text.",
+        ),
     ];
     for (input, code, detail) in cases {
         let error = parse(input).expect_err(input);
-        assert_eq!((error.code().as_str(), error.detail()), (code, Some(detail)), "{input}");
+        assert_eq!(
+            (error.code().as_str(), error.detail()),
+            (code, Some(detail)),
+            "{input}"
+        );
     }
-    assert_eq!(parse("1e200000").expect_err("too large").code().as_str(), "22003");
+    assert_eq!(
+        parse("1e200000").expect_err("too large").code().as_str(),
+        "22003"
+    );
 }
 
 #[test]
@@ -99,7 +145,10 @@ fn nesting_is_bounded() {
     }
     let mut builder = ArrayBuilder::new();
     builder.push(Json::from_packed(&deepest));
-    assert_eq!(builder.finish().expect_err("too deep").code().as_str(), "54001");
+    assert_eq!(
+        builder.finish().expect_err("too deep").code().as_str(),
+        "54001"
+    );
 }
 
 #[test]
@@ -118,19 +167,36 @@ fn members_and_elements_are_found() {
     assert_eq!(text(value.path(["a", "1x"])), None);
     assert_eq!(text(value.path(["d", "0"])), None);
     assert_eq!(value.path([]), Some(value));
-    assert_eq!(value.get("bb").and_then(|b| b.get("c")).and_then(|c| c.to_unquoted()), None);
-    assert_eq!(value.get("d").and_then(|d| d.to_unquoted()), Some("x".into()));
+    assert_eq!(
+        value
+            .get("bb")
+            .and_then(|b| b.get("c"))
+            .and_then(|c| c.to_unquoted()),
+        None
+    );
+    assert_eq!(
+        value.get("d").and_then(|d| d.to_unquoted()),
+        Some("x".into())
+    );
     // A scalar is an array of itself.
-    assert_eq!(text(value.get("d").and_then(|d| d.element(0))), Some("\"x\"".into()));
+    assert_eq!(
+        text(value.get("d").and_then(|d| d.element(0))),
+        Some("\"x\"".into())
+    );
 }
 
 #[test]
 fn every_key_of_a_large_object_is_found() {
     for n in [0usize, 1, 2, 50, 300, 5000] {
         let mut builder = ObjectBuilder::new();
-        (0..n).rev().for_each(|i| builder.push(&format!("k{i}"), Json::from_packed(&string(&i.to_string()))));
+        (0..n).rev().for_each(|i| {
+            builder.push(&format!("k{i}"), Json::from_packed(&string(&i.to_string())))
+        });
         let packed = builder.finish().expect("an object");
-        let object = Json::validate(&packed).expect("valid").as_object().expect("an object");
+        let object = Json::validate(&packed)
+            .expect("valid")
+            .as_object()
+            .expect("an object");
         assert_eq!(object.len(), n);
         for i in 0..n {
             let value = object.get(&format!("k{i}")).and_then(|v| v.to_unquoted());
@@ -144,9 +210,33 @@ fn every_key_of_a_large_object_is_found() {
 #[test]
 fn order_is_postgres_order() {
     let ascending = [
-        "[]", "null", "\"\"", "\"a\"", "\"aa\"", "\"b\"", "-1", "0", "1.5", "10", "false", "true",
-        "[null]", "[1]", "[true]", "[[]]", "[{}]", "[1,2]", "[1,3]", "[[],1]", "[1,2,3]", "{}", "{\"a\":1}", "{\"a\":2}",
-        "{\"b\":0}", "{\"bb\":0}", "{\"a\":0,\"b\":0}",
+        "[]",
+        "null",
+        "\"\"",
+        "\"a\"",
+        "\"aa\"",
+        "\"b\"",
+        "-1",
+        "0",
+        "1.5",
+        "10",
+        "false",
+        "true",
+        "[null]",
+        "[1]",
+        "[true]",
+        "[[]]",
+        "[{}]",
+        "[1,2]",
+        "[1,3]",
+        "[[],1]",
+        "[1,2,3]",
+        "{}",
+        "{\"a\":1}",
+        "{\"a\":2}",
+        "{\"b\":0}",
+        "{\"bb\":0}",
+        "{\"a\":0,\"b\":0}",
     ];
     for (i, a) in ascending.iter().enumerate() {
         for (j, b) in ascending.iter().enumerate() {
@@ -182,12 +272,23 @@ fn containment_is_postgres_containment() {
     ];
     for (a, b, expected) in cases {
         let (x, y) = (json(a), json(b));
-        assert_eq!(contains(Json::from_packed(&x), Json::from_packed(&y)), expected, "{a} @> {b}");
+        assert_eq!(
+            contains(Json::from_packed(&x), Json::from_packed(&y)),
+            expected,
+            "{a} @> {b}"
+        );
     }
-    for (text, key, expected) in
-        [("[\"a\",\"b\"]", "a", true), ("\"a\"", "a", true), ("{\"a\":1}", "a", true), ("[[\"a\"]]", "a", false)]
-    {
-        assert_eq!(exists(Json::from_packed(&json(text)), key), expected, "{text} ? {key}");
+    for (text, key, expected) in [
+        ("[\"a\",\"b\"]", "a", true),
+        ("\"a\"", "a", true),
+        ("{\"a\":1}", "a", true),
+        ("[[\"a\"]]", "a", false),
+    ] {
+        assert_eq!(
+            exists(Json::from_packed(&json(text)), key),
+            expected,
+            "{text} ? {key}"
+        );
     }
 }
 
@@ -200,22 +301,37 @@ fn edits_are_postgres_edits() {
         let b = json(b);
         with(a, |a| concat(a, Json::from_packed(&b)))
     };
-    assert_eq!(concat_with("{\"a\":1,\"b\":1}", "{\"b\":2}"), "{\"a\": 1, \"b\": 2}");
+    assert_eq!(
+        concat_with("{\"a\":1,\"b\":1}", "{\"b\":2}"),
+        "{\"a\": 1, \"b\": 2}"
+    );
     assert_eq!(concat_with("\"a\"", "{\"a\":1}"), "[\"a\", {\"a\": 1}]");
     assert_eq!(concat_with("[1]", "[2]"), "[1, 2]");
     assert_eq!(concat_with("1", "2"), "[1, 2]");
     assert_eq!(concat_with("[]", "{}"), "[{}]");
 
-    assert_eq!(with("{\"a\":1,\"b\":2}", |j| delete_key(j, "a")), "{\"b\": 2}");
-    assert_eq!(with("[\"a\",\"b\",\"a\"]", |j| delete_key(j, "a")), "[\"b\"]");
-    assert_eq!(with("1", |j| delete_key(j, "a")), "22023: cannot delete from scalar");
+    assert_eq!(
+        with("{\"a\":1,\"b\":2}", |j| delete_key(j, "a")),
+        "{\"b\": 2}"
+    );
+    assert_eq!(
+        with("[\"a\",\"b\",\"a\"]", |j| delete_key(j, "a")),
+        "[\"b\"]"
+    );
+    assert_eq!(
+        with("1", |j| delete_key(j, "a")),
+        "22023: cannot delete from scalar"
+    );
     assert_eq!(with("[1,2]", |j| delete_index(j, -1)), "[1]");
     assert_eq!(with("[1,2]", |j| delete_index(j, 5)), "[1, 2]");
     assert_eq!(
         with("{}", |j| delete_index(j, 0)),
         "22023: cannot delete from object using integer index"
     );
-    assert_eq!(with("{\"a\":{\"b\":1}}", |j| delete_path(j, &["a", "b"])), "{\"a\": {}}");
+    assert_eq!(
+        with("{\"a\":{\"b\":1}}", |j| delete_path(j, &["a", "b"])),
+        "{\"a\": {}}"
+    );
     assert_eq!(with("[1,2,3]", |j| delete_path(j, &["-1"])), "[1, 2]");
     assert_eq!(with("[1,2,3]", |j| delete_path(j, &[])), "[1, 2, 3]");
     assert_eq!(
@@ -223,21 +339,48 @@ fn edits_are_postgres_edits() {
         "22P02: path element at position 1 is not an integer: \"a\""
     );
 
-    assert_eq!(with("{\"a\":1}", |j| set(j, &["b"], two, true)), "{\"a\": 1, \"b\": 2}");
-    assert_eq!(with("{\"a\":1}", |j| set(j, &["b"], two, false)), "{\"a\": 1}");
-    assert_eq!(with("{\"a\":1}", |j| set(j, &["a", "b"], two, true)), "{\"a\": 1}");
-    assert_eq!(with("{\"a\":{\"x\":1}}", |j| set(j, &["a", "b", "c"], two, true)), "{\"a\": {\"x\": 1}}");
+    assert_eq!(
+        with("{\"a\":1}", |j| set(j, &["b"], two, true)),
+        "{\"a\": 1, \"b\": 2}"
+    );
+    assert_eq!(
+        with("{\"a\":1}", |j| set(j, &["b"], two, false)),
+        "{\"a\": 1}"
+    );
+    assert_eq!(
+        with("{\"a\":1}", |j| set(j, &["a", "b"], two, true)),
+        "{\"a\": 1}"
+    );
+    assert_eq!(
+        with("{\"a\":{\"x\":1}}", |j| set(j, &["a", "b", "c"], two, true)),
+        "{\"a\": {\"x\": 1}}"
+    );
     assert_eq!(with("[1,3]", |j| set(j, &["5"], two, true)), "[1, 3, 2]");
     assert_eq!(with("[1,3]", |j| set(j, &["-5"], two, true)), "[2, 1, 3]");
     assert_eq!(with("[1,3]", |j| set(j, &["-1"], two, true)), "[1, 2]");
     assert_eq!(with("[1,3]", |j| set(j, &[], two, true)), "[1, 3]");
-    assert_eq!(with("1", |j| set(j, &["a"], two, true)), "22023: cannot set path in scalar");
+    assert_eq!(
+        with("1", |j| set(j, &["a"], two, true)),
+        "22023: cannot set path in scalar"
+    );
 
-    assert_eq!(with("[1,3]", |j| insert(j, &["0"], two, false)), "[2, 1, 3]");
+    assert_eq!(
+        with("[1,3]", |j| insert(j, &["0"], two, false)),
+        "[2, 1, 3]"
+    );
     assert_eq!(with("[1,3]", |j| insert(j, &["0"], two, true)), "[1, 2, 3]");
-    assert_eq!(with("[1,3]", |j| insert(j, &["-1"], two, true)), "[1, 3, 2]");
-    assert_eq!(with("{\"a\":1}", |j| insert(j, &["b"], two, false)), "{\"a\": 1, \"b\": 2}");
-    assert_eq!(with("{\"a\":1}", |j| insert(j, &["a"], two, false)), "22023: cannot replace existing key");
+    assert_eq!(
+        with("[1,3]", |j| insert(j, &["-1"], two, true)),
+        "[1, 3, 2]"
+    );
+    assert_eq!(
+        with("{\"a\":1}", |j| insert(j, &["b"], two, false)),
+        "{\"a\": 1, \"b\": 2}"
+    );
+    assert_eq!(
+        with("{\"a\":1}", |j| insert(j, &["a"], two, false)),
+        "22023: cannot replace existing key"
+    );
 
     assert_eq!(
         with("{\"a\":null,\"b\":[null,{\"c\":null}]}", strip_nulls),
@@ -265,19 +408,45 @@ fn datums_become_json_as_to_jsonb_does() {
         (Bool, "t", "true"),
         (Text, "a\"b", "\"a\\\"b\""),
         (Date, "2024-01-02", "\"2024-01-02\""),
-        (Timestamp, "2024-01-02 03:04:05.5", "\"2024-01-02T03:04:05.5\""),
-        (TimestampTz, "2024-01-02 03:04:05+00", "\"2024-01-02T03:04:05+00:00\""),
+        (
+            Timestamp,
+            "2024-01-02 03:04:05.5",
+            "\"2024-01-02T03:04:05.5\"",
+        ),
+        (
+            TimestampTz,
+            "2024-01-02 03:04:05+00",
+            "\"2024-01-02T03:04:05+00:00\"",
+        ),
         (Jsonb, "{\"a\":1}", "{\"a\": 1}"),
-        (Array(Box::new(Int32)), "{{1,2},{3,NULL}}", "[[1, 2], [3, null]]"),
+        (
+            Array(Box::new(Int32)),
+            "{{1,2},{3,NULL}}",
+            "[[1, 2], [3, null]]",
+        ),
         (Array(Box::new(Int32)), "{}", "[]"),
-        (Record(vec![("x".into(), Int32), ("y".into(), Text)]), "(1,)", "{\"x\": 1, \"y\": null}"),
-        (Uuid, "a0eebc999c0b4ef8bb6d6bb9bd380a11", "\"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\""),
+        (
+            Record(vec![("x".into(), Int32), ("y".into(), Text)]),
+            "(1,)",
+            "{\"x\": 1, \"y\": null}",
+        ),
+        (
+            Uuid,
+            "a0eebc999c0b4ef8bb6d6bb9bd380a11",
+            "\"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\"",
+        ),
     ];
     for (ty, text, expected) in cases {
         let datum = crate::text::parse(&ty, text, &arena).expect(text);
-        assert_eq!(show(&from_datum(&ty, datum, &Default::default()).expect(text)), expected);
+        assert_eq!(
+            show(&from_datum(&ty, datum, &Default::default()).expect(text)),
+            expected
+        );
     }
-    assert_eq!(show(&from_datum(&Int32, Datum::Null, &Default::default()).expect("null")), "null");
+    assert_eq!(
+        show(&from_datum(&Int32, Datum::Null, &Default::default()).expect("null")),
+        "null"
+    );
 }
 
 proptest! {
@@ -299,7 +468,8 @@ proptest! {
         let value = Json::from_packed(&bytes);
         let text = value.to_string();
         push_key(&mut Vec::new(), value);
-        if valid.is_ok() {
+        // A string of unknown origin may hold a NUL, which text cannot.
+        if valid.is_ok() && !text.contains("\\u0000") {
             prop_assert_eq!(parse(&text), Ok(bytes));
         }
     }
@@ -310,9 +480,9 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] ^= flip;
         if let Ok(value) = Json::validate(&bytes) {
-            // A damaged string may hold a NUL, which text cannot.
-            if !bytes.contains(&0) {
-                prop_assert_eq!(parse(&value.to_string()), Ok(bytes.clone()));
+            let text = value.to_string();
+            if !text.contains("\\u0000") {
+                prop_assert_eq!(parse(&text), Ok(bytes.clone()));
             }
         }
     }

@@ -1,3 +1,4 @@
+use super::encoding::{push_block, tag};
 use super::*;
 use crate::testing;
 use proptest::prelude::*;
@@ -22,7 +23,8 @@ proptest! {
     #[test]
     fn arbitrary_bytes_are_refused_or_are_a_row(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
         if let Ok(row) = Row::from_bytes(&bytes) {
-            prop_assert_eq!(Row::pack(row.iter()).bytes(), &bytes[..]);
+            let again = Row::pack(row.iter());
+            prop_assert_eq!(again.bytes(), &bytes[..]);
         }
     }
 
@@ -40,7 +42,8 @@ proptest! {
         }
         for bytes in [&bytes[..], &row.bytes()[..cut.index(row.bytes().len() + 1)]] {
             if let Ok(row) = Row::from_bytes(bytes) {
-                prop_assert_eq!(Row::pack(row.iter()).bytes(), bytes);
+                let again = Row::pack(row.iter());
+                prop_assert_eq!(again.bytes(), bytes);
                 // Whatever is accepted can be shown.
                 let _ = format!("{row:?}");
                 let _ = crate::key::encode(row.iter());
@@ -74,12 +77,19 @@ fn deep_nesting_of_bytes_is_an_error_and_no_overflow() {
         push_block(&mut outer, tag::RECORD, &bytes);
         bytes = outer;
     }
-    assert_eq!(Row::from_bytes(&bytes), Err(DecodeError::Malformed("nesting")));
+    assert_eq!(
+        Row::from_bytes(&bytes),
+        Err(DecodeError::Malformed("nesting"))
+    );
 }
 
 #[test]
 fn small_rows_need_no_allocation() {
-    let row = Row::pack([Datum::Int64(1), Datum::Int64(1 << 40), Datum::Text("symbol")]);
+    let row = Row::pack([
+        Datum::Int64(1),
+        Datum::Int64(1 << 40),
+        Datum::Text("symbol"),
+    ]);
     assert_eq!(row.heap_bytes(), 0);
     assert_eq!(std::mem::size_of::<Row>(), 32);
 }
@@ -107,7 +117,10 @@ fn throughput() {
     };
     let mut packed = Vec::new();
     measure("Row::pack", &mut || {
-        packed = rows.iter().map(|r| Row::pack(r.iter().map(|v| Datum::Int64(*v)))).collect();
+        packed = rows
+            .iter()
+            .map(|r| Row::pack(r.iter().map(|v| Datum::Int64(*v))))
+            .collect();
         rows.len() * 4
     });
     let mut packer = Packer::default();
@@ -134,13 +147,18 @@ fn throughput() {
         rows.len() * 4
     });
     measure("Row::from_bytes", &mut || {
-        packed.iter().filter(|r| RowRef::from_bytes(r.bytes()).is_ok()).count() * 4
+        packed
+            .iter()
+            .filter(|r| RowRef::from_bytes(r.bytes()).is_ok())
+            .count()
+            * 4
     });
     measure("key::push", &mut || {
         let mut out = Vec::new();
         for r in &rows {
             out.clear();
-            r.iter().for_each(|v| crate::key::push(&mut out, Datum::Int64(*v)));
+            r.iter()
+                .for_each(|v| crate::key::push(&mut out, Datum::Int64(*v)));
         }
         rows.len() * 4
     });

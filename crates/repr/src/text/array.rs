@@ -13,7 +13,13 @@ pub(super) fn parse(
     text: &str,
     formatting: &Formatting,
 ) -> Result<Vec<u8>, EvalError> {
-    let mut reader = Reader { text, rest: text, lengths: Vec::new(), leaf: None, elements: Vec::new() };
+    let mut reader = Reader {
+        text,
+        rest: text,
+        lengths: Vec::new(),
+        leaf: None,
+        elements: Vec::new(),
+    };
     let declared = reader.declared_dimensions()?;
     reader.contents(declared.is_empty())?;
     let dimensions = reader.dimensions(declared)?;
@@ -59,7 +65,10 @@ impl<'t> Reader<'t> {
     }
 
     fn peek(&self) -> Result<char, EvalError> {
-        self.rest.chars().next().ok_or_else(|| self.malformed("Unexpected end of input."))
+        self.rest
+            .chars()
+            .next()
+            .ok_or_else(|| self.malformed("Unexpected end of input."))
     }
 
     fn take(&mut self) -> Result<char, EvalError> {
@@ -73,7 +82,9 @@ impl<'t> Reader<'t> {
         let mut dimensions = Vec::new();
         loop {
             self.skip_space();
-            let Some(after) = self.rest.strip_prefix('[') else { break };
+            let Some(after) = self.rest.strip_prefix('[') else {
+                break;
+            };
             if dimensions.len() == MAX_DIMENSIONS {
                 return Err(too_many_dimensions(MAX_DIMENSIONS + 1));
             }
@@ -240,7 +251,10 @@ impl<'t> Reader<'t> {
     fn dimensions(&self, declared: Vec<Dimension>) -> Result<Vec<Dimension>, EvalError> {
         let found: Vec<u32> = self.lengths.iter().map(|l| l.unwrap_or(0)).collect();
         if declared.is_empty() {
-            return Ok(found.into_iter().map(|length| Dimension { length, lower: 1 }).collect());
+            return Ok(found
+                .into_iter()
+                .map(|length| Dimension { length, lower: 1 })
+                .collect());
         }
         if declared.iter().map(|d| d.length).eq(found) {
             Ok(declared)

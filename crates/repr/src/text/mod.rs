@@ -34,16 +34,15 @@ pub struct Formatting {
 
 impl Default for Formatting {
     fn default() -> Formatting {
-        Formatting { time_zone: Zone::utc(), now: None }
+        Formatting {
+            time_zone: Zone::utc(),
+            now: None,
+        }
     }
 }
 
 /// The value of a text, in UTC. What it borrows lives in the arena.
-pub fn parse<'a>(
-    ty: &ScalarType,
-    text: &str,
-    arena: &'a RowArena,
-) -> Result<Datum<'a>, EvalError> {
+pub fn parse<'a>(ty: &ScalarType, text: &str, arena: &'a RowArena) -> Result<Datum<'a>, EvalError> {
     parse_with(ty, text, &Formatting::default(), arena)
 }
 
@@ -59,7 +58,10 @@ pub fn parse_with<'a>(
     }
     let mut out = Vec::with_capacity(text.len() + 4);
     parse_into_with(ty, text, formatting, &mut out)?;
-    Ok(RowRef::from_packed(arena.bytes(out)).iter().next().unwrap_or(Datum::Null))
+    Ok(RowRef::from_packed(arena.bytes(out))
+        .iter()
+        .next()
+        .unwrap_or(Datum::Null))
 }
 
 /// Appends the packed value of a text, read in UTC, to the bytes of a row under way.
@@ -116,7 +118,10 @@ fn fixed(
     formatting: &Formatting,
 ) -> Result<Option<Datum<'static>>, EvalError> {
     use crate::datetime;
-    let context = &datetime::InputContext { zone: &formatting.time_zone, now: formatting.now };
+    let context = &datetime::InputContext {
+        zone: &formatting.time_zone,
+        now: formatting.now,
+    };
     Ok(Some(match ty {
         ScalarType::Bool => Datum::Bool(parse_bool(text)?),
         ScalarType::Int16 => Datum::Int16(scalar::parse_int(text, "smallint")?),
@@ -133,9 +138,7 @@ fn fixed(
         ScalarType::Date => Datum::Date(datetime::parse_date(text, context)?),
         ScalarType::Time => Datum::Time(datetime::parse_time(text, context)?),
         ScalarType::Timestamp => Datum::Timestamp(datetime::parse_timestamp(text, context)?),
-        ScalarType::TimestampTz => {
-            Datum::TimestampTz(datetime::parse_timestamptz(text, context)?)
-        }
+        ScalarType::TimestampTz => Datum::TimestampTz(datetime::parse_timestamptz(text, context)?),
         ScalarType::Interval => Datum::Interval(crate::Interval::parse(text)?),
         ScalarType::Void => Datum::Null,
         _ => return Ok(None),
@@ -148,12 +151,7 @@ pub fn format(ty: &ScalarType, datum: Datum<'_>, out: &mut String) {
 }
 
 /// Appends a value's text form under these settings. NULL appends nothing.
-pub fn format_with(
-    ty: &ScalarType,
-    datum: Datum<'_>,
-    formatting: &Formatting,
-    out: &mut String,
-) {
+pub fn format_with(ty: &ScalarType, datum: Datum<'_>, formatting: &Formatting, out: &mut String) {
     // Writing to a string cannot fail.
     let _ = write(ty, datum, formatting, out);
 }

@@ -25,14 +25,18 @@ pub(super) fn parse(
     let mut out = Vec::new();
     for (i, (_, ty)) in fields.iter().enumerate() {
         if i > 0 {
-            rest = rest.strip_prefix(',').ok_or_else(|| malformed(text, "Too few columns."))?;
+            rest = rest
+                .strip_prefix(',')
+                .ok_or_else(|| malformed(text, "Too few columns."))?;
         }
         match field(&mut rest, text)? {
             Some(item) => super::parse_into_with(ty, &item, formatting, &mut out)?,
             None => row::push_datum(&mut out, Datum::Null),
         }
     }
-    rest = rest.strip_prefix(')').ok_or_else(|| malformed(text, "Too many columns."))?;
+    rest = rest
+        .strip_prefix(')')
+        .ok_or_else(|| malformed(text, "Too many columns."))?;
     if rest.chars().all(is_space) {
         Ok(out)
     } else {

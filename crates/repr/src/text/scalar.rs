@@ -43,7 +43,10 @@ fn parse_int_slowly<T: Int>(text: &str, type_name: &str) -> Result<T, EvalError>
         Some(b'+') => (false, &start[1..]),
         _ => (false, start),
     };
-    let end = digits.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(digits.len());
+    let end = digits
+        .bytes()
+        .position(|b| !b.is_ascii_digit())
+        .unwrap_or(digits.len());
     if end == 0 {
         return Err(EvalError::invalid_input(type_name, text));
     }
@@ -160,7 +163,12 @@ fn parse_escaped(text: &[u8]) -> Result<Vec<u8>, EvalError> {
                 out.push(b'\\');
                 rest = after;
             }
-            [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', ref after @ ..] => {
+            [
+                a @ b'0'..=b'3',
+                b @ b'0'..=b'7',
+                c @ b'0'..=b'7',
+                ref after @ ..,
+            ] => {
                 out.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
                 rest = after;
             }

@@ -28,8 +28,9 @@ pub(crate) fn named_type(name: &str) -> (ScalarType, Typmod) {
             .find(|t| t.sql_name() == base)
             .unwrap_or_else(|| panic!("no type {base}")),
     };
-    let numbers: Vec<i32> =
-        modifier.map_or(vec![], |m| m.split(',').map(|n| n.parse().expect("a number")).collect());
+    let numbers: Vec<i32> = modifier.map_or(vec![], |m| {
+        m.split(',').map(|n| n.parse().expect("a number")).collect()
+    });
     let typmod = match (&scalar, numbers.as_slice()) {
         (ScalarType::Numeric, [p]) => Typmod::numeric(*p as u16, 0),
         (ScalarType::Numeric, [p, s]) => Typmod::numeric(*p as u16, *s as i16),
@@ -63,8 +64,8 @@ pub(crate) fn unescape(field: &str) -> String {
 fn cast(name: &str, input: &str) -> String {
     let (ty, typmod) = named_type(name);
     let arena = RowArena::new();
-    let value = parse(&ty, input, &arena)
-        .and_then(|datum| apply_typmod(&ty, typmod, datum, true, &arena));
+    let value =
+        parse(&ty, input, &arena).and_then(|datum| apply_typmod(&ty, typmod, datum, true, &arena));
     match value {
         Ok(datum) => {
             let mut out = "ok\t".to_string();
@@ -89,15 +90,25 @@ fn literals_are_read_and_shown_as_postgres_does() {
         let (ty, input, expected) = (next(), next(), next());
         let found = cast(&ty, &input);
         if found != expected {
-            differences.push(format!("{ty} {input:?}\n  postgres {expected:?}\n  everview {found:?}"));
+            differences.push(format!(
+                "{ty} {input:?}\n  postgres {expected:?}\n  everview {found:?}"
+            ));
         }
     }
-    assert!(differences.is_empty(), "{} differ:\n{}", differences.len(), differences.join("\n"));
+    assert!(
+        differences.is_empty(),
+        "{} differ:\n{}",
+        differences.len(),
+        differences.join("\n")
+    );
 }
 
 #[test]
 fn records_are_read_and_shown_as_postgres_does() {
-    let ty = ScalarType::Record(vec![("a".into(), ScalarType::Int32), ("b".into(), ScalarType::Text)]);
+    let ty = ScalarType::Record(vec![
+        ("a".into(), ScalarType::Int32),
+        ("b".into(), ScalarType::Text),
+    ]);
     let cases = [
         ("(1,x)", "(1,x)"),
         ("(1,)", "(1,)"),
@@ -126,7 +137,10 @@ fn records_are_read_and_shown_as_postgres_does() {
                 out
             }
             Err(error) => {
-                assert_eq!(error.message(), format!("malformed record literal: \"{input}\""));
+                assert_eq!(
+                    error.message(),
+                    format!("malformed record literal: \"{input}\"")
+                );
                 error.detail().unwrap_or_default().to_string()
             }
         };
@@ -141,22 +155,40 @@ fn an_assignment_cuts_blanks_only() {
         let datum = parse(ty, text, &arena).expect("text");
         apply_typmod(ty, Typmod::length(n), datum, false, &arena)
     };
-    assert_eq!(assign(&ScalarType::Varchar, 3, "abc  "), Ok(Datum::Text("abc")));
-    assert_eq!(assign(&ScalarType::Varchar, 3, "ab "), Ok(Datum::Text("ab ")));
-    assert_eq!(assign(&ScalarType::BpChar, 4, "é"), Ok(Datum::BpChar("é   ")));
+    assert_eq!(
+        assign(&ScalarType::Varchar, 3, "abc  "),
+        Ok(Datum::Text("abc"))
+    );
+    assert_eq!(
+        assign(&ScalarType::Varchar, 3, "ab "),
+        Ok(Datum::Text("ab "))
+    );
+    assert_eq!(
+        assign(&ScalarType::BpChar, 4, "é"),
+        Ok(Datum::BpChar("é   "))
+    );
     for (ty, message) in [
-        (ScalarType::Varchar, "value too long for type character varying(3)"),
+        (
+            ScalarType::Varchar,
+            "value too long for type character varying(3)",
+        ),
         (ScalarType::BpChar, "value too long for type character(3)"),
     ] {
         let error = assign(&ty, 3, "abcd").expect_err("too long");
-        assert_eq!((error.code(), error.message()), (SqlState::STRING_DATA_RIGHT_TRUNCATION, message));
+        assert_eq!(
+            (error.code(), error.message()),
+            (SqlState::STRING_DATA_RIGHT_TRUNCATION, message)
+        );
     }
 }
 
 #[test]
 fn a_zoned_time_is_shown_and_read_in_the_session_zone() {
     let zone = crate::datetime::Zone::parse("Asia/Kolkata").expect("a zone");
-    let formatting = Formatting { time_zone: zone, now: None };
+    let formatting = Formatting {
+        time_zone: zone,
+        now: None,
+    };
     let arena = RowArena::new();
     let ty = ScalarType::TimestampTz;
     let value = parse_with(&ty, "2024-01-02 03:04:05", &formatting, &arena).expect("a time");

@@ -23,7 +23,12 @@ pub fn apply_typmod<'a>(
     }
     match (ty, datum) {
         (ScalarType::Varchar, Datum::Text(text)) => match typmod.as_length() {
-            Some(n) => Ok(Datum::Text(cut(text, n, explicit_cast, "character varying")?)),
+            Some(n) => Ok(Datum::Text(cut(
+                text,
+                n,
+                explicit_cast,
+                "character varying",
+            )?)),
             None => Ok(datum),
         },
         (ScalarType::BpChar, Datum::BpChar(text)) => match typmod.as_length() {
@@ -75,7 +80,9 @@ fn cut<'a>(text: &'a str, n: u32, explicit_cast: bool, name: &str) -> Result<&'a
     if text.len() <= n {
         return Ok(text);
     }
-    let Some((end, _)) = text.char_indices().nth(n) else { return Ok(text) };
+    let Some((end, _)) = text.char_indices().nth(n) else {
+        return Ok(text);
+    };
     if explicit_cast || text.as_bytes()[end..].iter().all(|b| *b == b' ') {
         return Ok(&text[..end]);
     }
@@ -96,4 +103,3 @@ fn pad<'a>(text: &'a str, n: u32, arena: &'a RowArena) -> &'a str {
     padded.extend(std::iter::repeat_n(' ', missing));
     arena.string(padded)
 }
-
