@@ -26,6 +26,7 @@ use timely::dataflow::operators::CapabilitySet;
 use timely::dataflow::operators::vec::Map;
 use timely::dataflow::{Scope, Stream};
 use timely::progress::Antichain;
+use timely::progress::frontier::AntichainRef;
 
 use crate::layout::{Diff, Packed, PackedBatcher, PackedBuilder, PackedRef, SharedBatch, Time};
 
@@ -94,6 +95,17 @@ pub fn import<'scope, R: Diff>(
     );
     let until = until.map_or_else(Antichain::new, Antichain::from_elem);
     trace.import_frontier_core(scope, name, Antichain::from_elem(since), until)
+}
+
+/// Lets a trace compact history before `since`, and merge what is complete.
+///
+/// The owner of an index calls this as history passes. The handle keeps batches apart from the
+/// trace's upper end on, so that joins of later dataflows can still take up there.
+pub fn allow_compaction<R: Diff>(trace: &mut Trace<u64, R>, since: u64) {
+    let mut upper = Antichain::new();
+    trace.read_upper(&mut upper);
+    trace.set_logical_compaction(AntichainRef::new(&[since]));
+    trace.set_physical_compaction(upper.borrow());
 }
 
 /// Presents an arrangement of this dataflow in the type of an imported one.

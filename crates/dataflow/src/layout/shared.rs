@@ -16,6 +16,13 @@ use super::{Batch, Diff, Time};
 #[derive(Debug)]
 pub struct SharedBatch<T, R>(Arc<Batch<T, R>>);
 
+impl<T, R> SharedBatch<T, R> {
+    /// How many traces, merges, lists and readers hold the batch.
+    pub fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+}
+
 impl<T, R> Clone for SharedBatch<T, R> {
     fn clone(&self) -> Self {
         SharedBatch(Arc::clone(&self.0))
