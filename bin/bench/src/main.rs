@@ -37,8 +37,12 @@ fn main() -> ExitCode {
 
 /// Runs one command; false if it ran to its end and found something wrong.
 fn run(command: Command) -> Result<bool, Box<dyn std::error::Error>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     match command {
-        Command::Oracle(arguments) => Ok(runtime.block_on(oracle::run(&arguments, &mut io::stdout()))?),
+        Command::Oracle(arguments) => {
+            Ok(runtime.block_on(oracle::run(&arguments, &mut io::stdout()))?)
+        }
     }
 }

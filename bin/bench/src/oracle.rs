@@ -74,14 +74,25 @@ pub async fn run(arguments: &Arguments, out: &mut impl Write) -> Result<bool, Or
     let maintenance = Server::connect("PostgreSQL", &postgres.url()).await?;
     let mut tally = Tally::default();
     for (database, views_first) in [("before_load", true), ("after_load", false)] {
-        maintenance.run(&format!("CREATE DATABASE {database}")).await?;
+        maintenance
+            .run(&format!("CREATE DATABASE {database}"))
+            .await?;
         let oracle = Server::connect("PostgreSQL", &postgres.url_of(database)).await?;
         let everview = Server::connect("Everview", &arguments.everview_url).await?;
         if arguments.replace {
             drop_all(&everview).await?;
         }
-        let mut round = Round { everview, oracle, refresh: arguments.refresh, tally: &mut tally, out };
-        round.note(&format!("views created {} the load", if views_first { "before" } else { "after" }))?;
+        let mut round = Round {
+            everview,
+            oracle,
+            refresh: arguments.refresh,
+            tally: &mut tally,
+            out,
+        };
+        round.note(&format!(
+            "views created {} the load",
+            if views_first { "before" } else { "after" }
+        ))?;
         round.run(views_first).await?;
         drop_all(&round.everview).await?;
     }
@@ -136,7 +147,10 @@ impl<W: Write> Round<'_, W> {
     /// Names and types of each view's columns.
     async fn compare_columns(&mut self) -> Result<(), OracleError> {
         for view in flights::view_names() {
-            let (ours, theirs) = (self.everview.columns(view).await?, self.oracle.columns(view).await?);
+            let (ours, theirs) = (
+                self.everview.columns(view).await?,
+                self.oracle.columns(view).await?,
+            );
             let difference = (ours != theirs).then(|| format!("columns are {ours}, not {theirs}"));
             self.judge("creation", view, difference)?;
         }
@@ -148,7 +162,9 @@ impl<W: Write> Round<'_, W> {
         let start = Instant::now();
         for view in flights::view_names() {
             if self.refresh {
-                self.everview.run(&format!("REFRESH MATERIALIZED VIEW {view}")).await?;
+                self.everview
+                    .run(&format!("REFRESH MATERIALIZED VIEW {view}"))
+                    .await?;
             }
         }
         let mut ours = Vec::new();
@@ -167,7 +183,12 @@ impl<W: Write> Round<'_, W> {
         ))
     }
 
-    fn judge(&mut self, after: &str, view: &str, difference: Option<String>) -> Result<(), OracleError> {
+    fn judge(
+        &mut self,
+        after: &str,
+        view: &str,
+        difference: Option<String>,
+    ) -> Result<(), OracleError> {
         match difference {
             None => self.tally.passed += 1,
             Some(difference) => {
@@ -184,7 +205,10 @@ impl<W: Write> Round<'_, W> {
 }
 
 fn report(source: std::io::Error) -> OracleError {
-    OracleError::Io { what: "write the report", source }
+    OracleError::Io {
+        what: "write the report",
+        source,
+    }
 }
 
 /// Rows as text, values separated by bars, and how often each occurs.
@@ -197,7 +221,8 @@ fn difference(ours: &Rows, theirs: &Rows) -> Option<String> {
     let more = |left: &Rows, right: &Rows| {
         let times = |row: &String| right.get(row).copied().unwrap_or(0);
         let rows = left.iter().filter(|(row, count)| **count > times(row));
-        rows.map(|(row, count)| format!("\n    {}x {row}", count - times(row))).collect::<Vec<_>>()
+        rows.map(|(row, count)| format!("\n    {}x {row}", count - times(row)))
+            .collect::<Vec<_>>()
     };
     let (wrong, missing) = (more(ours, theirs), more(theirs, ours));
     (!(wrong.is_empty() && missing.is_empty())).then(|| {
@@ -214,7 +239,9 @@ fn difference(ours: &Rows, theirs: &Rows) -> Option<String> {
 
 async fn drop_all(server: &Server) -> Result<(), OracleError> {
     for table in flights::TABLES {
-        server.run(&format!("DROP TABLE IF EXISTS {table} CASCADE")).await?;
+        server
+            .run(&format!("DROP TABLE IF EXISTS {table} CASCADE"))
+            .await?;
     }
     Ok(())
 }
@@ -229,7 +256,11 @@ impl Server {
     async fn connect(name: &'static str, url: &str) -> Result<Server, OracleError> {
         let (client, connection) = tokio_postgres::connect(url, NoTls)
             .await
-            .map_err(|source| OracleError::Client { server: name, what: format!("connecting to {url}"), source })?;
+            .map_err(|source| OracleError::Client {
+                server: name,
+                what: format!("connecting to {url}"),
+                source,
+            })?;
         // Its errors reach whoever uses the client.
         tokio::spawn(connection);
         Ok(Server { name, client })
@@ -237,7 +268,11 @@ impl Server {
 
     fn error(&self, what: &str) -> impl Fn(tokio_postgres::Error) -> OracleError {
         let (server, what) = (self.name, what.to_string());
-        move |source| OracleError::Client { server, what: what.clone(), source }
+        move |source| OracleError::Client {
+            server,
+            what: what.clone(),
+            source,
+        }
     }
 
     async fn run(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, OracleError> {
@@ -256,7 +291,9 @@ impl Server {
         let mut rows = Rows::new();
         for message in self.run(&format!("SELECT * FROM {view}")).await? {
             if let SimpleQueryMessage::Row(row) = message {
-                let values: Vec<&str> = (0..row.len()).map(|at| row.get(at).unwrap_or("NULL")).collect();
+                let values: Vec<&str> = (0..row.len())
+                    .map(|at| row.get(at).unwrap_or("NULL"))
+                    .collect();
                 *rows.entry(values.join(" | ")).or_default() += 1;
             }
         }
@@ -266,7 +303,10 @@ impl Server {
     async fn columns(&self, view: &str) -> Result<String, OracleError> {
         let sql = format!("SELECT * FROM {view}");
         let statement = self.client.prepare(&sql).await.map_err(self.error(&sql))?;
-        let columns = statement.columns().iter().map(|column| format!("{} {}", column.name(), column.type_()));
+        let columns = statement
+            .columns()
+            .iter()
+            .map(|column| format!("{} {}", column.name(), column.type_()));
         Ok(columns.collect::<Vec<_>>().join(", "))
     }
 }
@@ -277,7 +317,12 @@ mod tests {
 
     #[test]
     fn a_difference_counts_rows_with_their_multiplicity() {
-        let rows = |pairs: &[(&str, i64)]| pairs.iter().map(|(row, count)| (row.to_string(), *count)).collect::<Rows>();
+        let rows = |pairs: &[(&str, i64)]| {
+            pairs
+                .iter()
+                .map(|(row, count)| (row.to_string(), *count))
+                .collect::<Rows>()
+        };
         assert_eq!(difference(&rows(&[("a", 2)]), &rows(&[("a", 2)])), None);
         let text = difference(&rows(&[("a", 2), ("b", 1)]), &rows(&[("a", 1), ("c", 1)])).unwrap();
         assert!(text.starts_with("2 rows wrong, 1 rows missing"), "{text}");

@@ -34,7 +34,9 @@ pub enum PostgresError {
     #[error("PostgreSQL 15 is needed and {0} is missing: install the Debian package postgresql-15")]
     Missing(PathBuf),
     /// There is no user to run it as.
-    #[error("the server cannot run as root and there is no user {USER}: install the Debian package postgresql-15")]
+    #[error(
+        "the server cannot run as root and there is no user {USER}: install the Debian package postgresql-15"
+    )]
     NoUser,
     /// The operating system refused something.
     #[error("cannot {what}: {source}")]
@@ -77,13 +79,21 @@ impl Postgres {
             .tempdir()
             .map_err(io("create a folder for PostgreSQL"))?;
         if let Some((uid, gid)) = user {
-            std::os::unix::fs::chown(folder.path(), Some(uid), Some(gid)).map_err(io("hand the folder over"))?;
+            std::os::unix::fs::chown(folder.path(), Some(uid), Some(gid))
+                .map_err(io("hand the folder over"))?;
         }
         init(folder.path(), user)?;
         let mut attempt = 1;
         loop {
             match serve(folder.path(), user) {
-                Ok((server, port)) => return Ok(Postgres { server, port, user, folder }),
+                Ok((server, port)) => {
+                    return Ok(Postgres {
+                        server,
+                        port,
+                        user,
+                        folder,
+                    });
+                }
                 Err(error) if attempt == ATTEMPTS => return Err(error),
                 Err(_) => attempt += 1,
             }
@@ -104,8 +114,12 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         let stopped = program("pg_ctl", self.user).and_then(|mut stop| {
-            stop.args(["stop", "-w", "-m", "immediate", "-D"]).arg(self.folder.path().join("data"));
-            stop.stdout(Stdio::null()).stderr(Stdio::null()).status().map_err(io("run pg_ctl"))
+            stop.args(["stop", "-w", "-m", "immediate", "-D"])
+                .arg(self.folder.path().join("data"));
+            stop.stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .map_err(io("run pg_ctl"))
         });
         if !stopped.is_ok_and(|status| status.success()) {
             // It may have ended by itself; otherwise this ends it, and its children follow.
@@ -121,15 +135,19 @@ fn io(what: &'static str) -> impl Fn(io::Error) -> PostgresError {
 
 /// The user and group to run as, if we are root.
 fn user() -> Result<Option<(u32, u32)>, PostgresError> {
-    let own = std::fs::metadata("/proc/self").map_err(io("read /proc/self"))?.uid();
+    let own = std::fs::metadata("/proc/self")
+        .map_err(io("read /proc/self"))?
+        .uid();
     if own != 0 {
         return Ok(None);
     }
     let accounts = std::fs::read_to_string("/etc/passwd").map_err(io("read /etc/passwd"))?;
-    let fields = accounts.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    let ids = fields.filter(|fields| fields.first() == Some(&USER)).find_map(|fields| {
-        Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?))
-    });
+    let fields = accounts
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>());
+    let ids = fields
+        .filter(|fields| fields.first() == Some(&USER))
+        .find_map(|fields| Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?)));
     ids.map(Some).ok_or(PostgresError::NoUser)
 }
 
@@ -150,12 +168,28 @@ fn program(name: &str, user: Option<(u32, u32)>) -> Result<Command, PostgresErro
 
 fn init(folder: &Path, user: Option<(u32, u32)>) -> Result<(), PostgresError> {
     let mut initdb = program("initdb", user)?;
-    initdb.args(["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync", "-D"]);
-    let output = initdb.arg(folder.join("data")).output().map_err(io("run initdb"))?;
+    initdb.args([
+        "-A",
+        "trust",
+        "-U",
+        "postgres",
+        "-E",
+        "UTF8",
+        "--locale=C",
+        "--no-sync",
+        "-D",
+    ]);
+    let output = initdb
+        .arg(folder.join("data"))
+        .output()
+        .map_err(io("run initdb"))?;
     if output.status.success() {
         return Ok(());
     }
-    Err(PostgresError::Failed { what: "initdb", output: String::from_utf8_lossy(&output.stderr).into_owned() })
+    Err(PostgresError::Failed {
+        what: "initdb",
+        output: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
 }
 
 /// Starts the server once, on a port that was free a moment ago.
@@ -167,7 +201,12 @@ fn serve(folder: &Path, user: Option<(u32, u32)>) -> Result<(Child, u16), Postgr
     let log_path = folder.join("log");
     let log = File::create(&log_path).map_err(io("create the server's log"))?;
     let mut command = program("postgres", user)?;
-    command.arg("-D").arg(folder.join("data")).arg("-k").arg(folder).args(["-p", &port.to_string()]);
+    command
+        .arg("-D")
+        .arg(folder.join("data"))
+        .arg("-k")
+        .arg(folder)
+        .args(["-p", &port.to_string()]);
     command.args(["-c", "listen_addresses=127.0.0.1"]);
     command.stdout(Stdio::null()).stderr(log);
     let mut server = command.spawn().map_err(io("start postgres"))?;
@@ -180,7 +219,10 @@ fn serve(folder: &Path, user: Option<(u32, u32)>) -> Result<(Child, u16), Postgr
             let output = std::fs::read_to_string(&log_path).unwrap_or_default();
             let lines: Vec<&str> = output.lines().collect();
             let end = lines[lines.len().saturating_sub(5)..].join("\n");
-            Err(PostgresError::Failed { what: "postgres", output: end })
+            Err(PostgresError::Failed {
+                what: "postgres",
+                output: end,
+            })
         }
     }
 }

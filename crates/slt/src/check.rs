@@ -37,7 +37,10 @@ pub type Labels = BTreeMap<String, String>;
 ///
 /// # Errors
 /// The mismatch.
-pub fn statement(expected: &StatementExpect, outcome: &Result<Outcome, EngineError>) -> Result<(), Mismatch> {
+pub fn statement(
+    expected: &StatementExpect,
+    outcome: &Result<Outcome, EngineError>,
+) -> Result<(), Mismatch> {
     match (expected, outcome) {
         (StatementExpect::Ok, Ok(_)) => Ok(()),
         (StatementExpect::Count(count), Ok(outcome)) => {
@@ -45,10 +48,16 @@ pub fn statement(expected: &StatementExpect, outcome: &Result<Outcome, EngineErr
                 Outcome::Statement(count) => *count,
                 Outcome::Rows(rows) => rows.rows.len() as u64,
             };
-            if actual == *count { Ok(()) } else { Err(mismatch(format!("{count} rows"), format!("{actual} rows"))) }
+            if actual == *count {
+                Ok(())
+            } else {
+                Err(mismatch(format!("{count} rows"), format!("{actual} rows")))
+            }
         }
         (StatementExpect::Error(expected), Err(error)) => failed(expected, error),
-        (StatementExpect::Error(expected), Ok(outcome)) => Err(mismatch(expected.to_string(), shown(outcome))),
+        (StatementExpect::Error(expected), Ok(outcome)) => {
+            Err(mismatch(expected.to_string(), shown(outcome)))
+        }
         (StatementExpect::Ok | StatementExpect::Count(_), Err(error)) => {
             Err(mismatch("success".to_string(), format!("error {error}")))
         }
@@ -67,11 +76,17 @@ pub fn query(
 ) -> Result<(), Mismatch> {
     match (&query.expected, outcome) {
         (Expected::Error(expected), Err(error)) => failed(expected, error),
-        (Expected::Error(expected), Ok(outcome)) => Err(mismatch(expected.to_string(), shown(outcome))),
-        (expected, Err(error)) => Err(mismatch(render_expected(expected), format!("error {error}"))),
-        (expected, Ok(Outcome::Statement(_))) => {
-            Err(mismatch(render_expected(expected), "a statement without a result".to_string()))
+        (Expected::Error(expected), Ok(outcome)) => {
+            Err(mismatch(expected.to_string(), shown(outcome)))
         }
+        (expected, Err(error)) => Err(mismatch(
+            render_expected(expected),
+            format!("error {error}"),
+        )),
+        (expected, Ok(Outcome::Statement(_))) => Err(mismatch(
+            render_expected(expected),
+            "a statement without a result".to_string(),
+        )),
         (_, Ok(Outcome::Rows(rows))) => result(query, rows, order, labels),
     }
 }
@@ -91,7 +106,10 @@ fn result(query: &Query, rows: &Rows, order: Order, labels: &mut Labels) -> Resu
     let any_width = query.letters.is_empty() && query.style == ResultMode::RowWise;
     if width != query.letters.len() && !any_width {
         let expected = format!("{} columns", query.letters.len());
-        return Err(mismatch(expected, format!("{width} columns: {}", rows.columns.join(", "))));
+        return Err(mismatch(
+            expected,
+            format!("{width} columns: {}", rows.columns.join(", ")),
+        ));
     }
     let sort = match order {
         Order::Lost if query.sort == SortMode::NoSort => SortMode::RowSort,
@@ -110,7 +128,9 @@ fn by_rows(lines: &[String], rows: &Rows, sort: SortMode) -> Result<(), Mismatch
     let mut actual: Vec<String> = match sort {
         SortMode::ValueSort => {
             let values = rows.rows.iter().flatten();
-            values.map(|value| words(&value::verbatim(value.as_deref()))).collect()
+            values
+                .map(|value| words(&value::verbatim(value.as_deref())))
+                .collect()
         }
         _ => rows.rows.iter().map(|row| words(&row_text(row))).collect(),
     };
@@ -118,18 +138,33 @@ fn by_rows(lines: &[String], rows: &Rows, sort: SortMode) -> Result<(), Mismatch
         expected.sort();
         actual.sort();
     }
-    if expected == actual { Ok(()) } else { Err(mismatch(expected.join("\n"), actual.join("\n"))) }
+    if expected == actual {
+        Ok(())
+    } else {
+        Err(mismatch(expected.join("\n"), actual.join("\n")))
+    }
 }
 
 fn row_text(row: &[Option<String>]) -> String {
-    row.iter().map(|value| value::verbatim(value.as_deref())).collect::<Vec<_>>().join(" ")
+    row.iter()
+        .map(|value| value::verbatim(value.as_deref()))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// One value a line, or a hash over all of them.
-fn by_values(query: &Query, rows: &Rows, sort: SortMode, order: Order, labels: &mut Labels) -> Result<(), Mismatch> {
+fn by_values(
+    query: &Query,
+    rows: &Rows,
+    sort: SortMode,
+    order: Order,
+    labels: &mut Labels,
+) -> Result<(), Mismatch> {
     let formatted = rows.rows.iter().map(|row| {
         let values = row.iter().zip(&query.letters);
-        values.map(|(value, letter)| value::format(letter, value.as_deref())).collect::<Vec<_>>()
+        values
+            .map(|(value, letter)| value::format(letter, value.as_deref()))
+            .collect::<Vec<_>>()
     });
     let values = value::flatten(formatted.collect(), sort);
     let sum = value::hash(&values);
@@ -139,7 +174,10 @@ fn by_values(query: &Query, rows: &Rows, sort: SortMode, order: Order, labels: &
         Expected::Error(_) => false,
     };
     if !same {
-        return Err(mismatch(render_expected(&query.expected), render(&values, &sum, query.threshold)));
+        return Err(mismatch(
+            render_expected(&query.expected),
+            render(&values, &sum, query.threshold),
+        ));
     }
     match &query.label {
         Some(label) if order == Order::Kept => same_label(label, sum, labels),
@@ -148,7 +186,13 @@ fn by_values(query: &Query, rows: &Rows, sort: SortMode, order: Order, labels: &
 }
 
 /// Expected lines have lost their trailing blanks, so values are compared without theirs.
-fn same_lines(lines: &[String], values: &[String], width: usize, sort: SortMode, order: Order) -> bool {
+fn same_lines(
+    lines: &[String],
+    values: &[String],
+    width: usize,
+    sort: SortMode,
+    order: Order,
+) -> bool {
     let trimmed = values.iter().map(|value| value.trim_end());
     if order == Order::Kept || width == 0 {
         return trimmed.eq(lines.iter().map(String::as_str));
@@ -191,7 +235,12 @@ fn render(values: &[String], sum: &str, threshold: u64) -> String {
         return values.join("\n");
     }
     let more = if values.len() > SHOWN { ", ..." } else { "" };
-    let first = values.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let first = values
+        .iter()
+        .take(SHOWN)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
     format!("{} values hashing to {sum}\n({first}{more})", values.len())
 }
 

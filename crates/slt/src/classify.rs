@@ -44,10 +44,16 @@ pub struct Object {
 /// Classifies one statement.
 pub fn classify(sql: &str) -> Class {
     let tokens = tokenize(sql);
-    let Some(first) = tokens.first() else { return Class::Other };
+    let Some(first) = tokens.first() else {
+        return Class::Other;
+    };
     let rest = &tokens[1..];
     if first.is_any(&["SELECT", "VALUES", "TABLE", "WITH"]) || first.is_symbol("(") {
-        return if reads_only(&tokens) { Class::Read } else { written_by_with(&tokens) };
+        return if reads_only(&tokens) {
+            Class::Read
+        } else {
+            written_by_with(&tokens)
+        };
     }
     if first.is("CREATE") {
         return create(sql, rest);
@@ -90,14 +96,20 @@ fn reads_only(tokens: &[Token<'_>]) -> bool {
                     || pair[0].is("AS") && pair[1].is("OF"))
     };
     let main_writes = tokens[0].is("WITH")
-        && tokens.iter().any(|token| token.depth == 0 && token.is_any(&["INSERT", "UPDATE", "DELETE"]));
-    let into = tokens.iter().any(|token| token.depth == 0 && token.is("INTO"));
+        && tokens
+            .iter()
+            .any(|token| token.depth == 0 && token.is_any(&["INSERT", "UPDATE", "DELETE"]));
+    let into = tokens
+        .iter()
+        .any(|token| token.depth == 0 && token.is("INTO"));
     !(tokens.windows(2).any(writes) || main_writes || into)
 }
 
 /// `WITH .. INSERT INTO t` and its kind.
 fn written_by_with(tokens: &[Token<'_>]) -> Class {
-    let main = tokens.iter().position(|token| token.depth == 0 && token.is_any(&["INSERT", "UPDATE", "DELETE"]));
+    let main = tokens
+        .iter()
+        .position(|token| token.depth == 0 && token.is_any(&["INSERT", "UPDATE", "DELETE"]));
     match main {
         Some(at) => match name(skip(&tokens[at + 1..], &["INTO", "FROM", "ONLY"])) {
             Some((name, _)) => Class::Rows(name),
@@ -108,8 +120,17 @@ fn written_by_with(tokens: &[Token<'_>]) -> Class {
 }
 
 fn create(sql: &str, tokens: &[Token<'_>]) -> Class {
-    let modifiers =
-        ["OR", "REPLACE", "TEMP", "TEMPORARY", "UNLOGGED", "LOCAL", "GLOBAL", "UNIQUE", "RECURSIVE"];
+    let modifiers = [
+        "OR",
+        "REPLACE",
+        "TEMP",
+        "TEMPORARY",
+        "UNLOGGED",
+        "LOCAL",
+        "GLOBAL",
+        "UNIQUE",
+        "RECURSIVE",
+    ];
     let tokens = skip(tokens, &modifiers);
     let kinds = ["TABLE", "VIEW", "SCHEMA", "SEQUENCE", "TYPE", "DOMAIN"];
     match tokens {
@@ -142,19 +163,34 @@ fn create_index(tokens: &[Token<'_>]) -> Class {
 
 fn object(sql: &str, kind: &'static str, tokens: &[Token<'_>]) -> Class {
     let tokens = skip(tokens, &["IF", "NOT", "EXISTS"]);
-    let Some((_, rest)) = name(tokens) else { return Class::Other };
+    let Some((_, rest)) = name(tokens) else {
+        return Class::Other;
+    };
     let end = rest.first().map_or(sql.len(), |token| token.start);
-    let object = Object { kind, name: sql[tokens[0].start..end].trim_end().to_string() };
+    let object = Object {
+        kind,
+        name: sql[tokens[0].start..end].trim_end().to_string(),
+    };
     let from_query = kind == "TABLE" && rest.iter().any(|token| token.depth == 0 && token.is("AS"));
-    if from_query { Class::CreateAs(object) } else { Class::Create(object) }
+    if from_query {
+        Class::CreateAs(object)
+    } else {
+        Class::Create(object)
+    }
 }
 
 fn drop(tokens: &[Token<'_>]) -> Class {
-    let [kind, rest @ ..] = tokens else { return Class::Other };
+    let [kind, rest @ ..] = tokens else {
+        return Class::Other;
+    };
     let list = skip(rest, &["CONCURRENTLY", "IF", "EXISTS"]);
     let names: Option<Vec<String>> = list
         .split(|token| token.is_symbol(","))
-        .map(|part| name(part).filter(|(_, rest)| skip(rest, &["CASCADE", "RESTRICT"]).is_empty()).map(|(name, _)| name))
+        .map(|part| {
+            name(part)
+                .filter(|(_, rest)| skip(rest, &["CASCADE", "RESTRICT"]).is_empty())
+                .map(|(name, _)| name)
+        })
         .collect();
     match names {
         Some(names) if kind.is("TABLE") => Class::DropTable(names),
@@ -165,7 +201,10 @@ fn drop(tokens: &[Token<'_>]) -> Class {
 
 /// The tokens after all leading ones that are among the words.
 fn skip<'a, 'b>(tokens: &'b [Token<'a>], words: &[&str]) -> &'b [Token<'a>] {
-    let count = tokens.iter().take_while(|token| token.is_any(words)).count();
+    let count = tokens
+        .iter()
+        .take_while(|token| token.is_any(words))
+        .count();
     &tokens[count..]
 }
 
@@ -174,7 +213,9 @@ fn name<'a, 'b>(tokens: &'b [Token<'a>]) -> Option<(String, &'b [Token<'a>])> {
     let mut joined = tokens.first()?.name()?;
     let mut rest = &tokens[1..];
     while let [dot, part, after @ ..] = rest {
-        let (true, Some(part)) = (dot.is_symbol("."), part.name()) else { break };
+        let (true, Some(part)) = (dot.is_symbol("."), part.name()) else {
+            break;
+        };
         joined = format!("{joined}.{part}");
         rest = after;
     }

@@ -54,7 +54,10 @@ pub struct EngineError {
 impl EngineError {
     /// An error from its two parts.
     pub fn new(sqlstate: impl Into<String>, message: impl Into<String>) -> Self {
-        EngineError { sqlstate: sqlstate.into(), message: message.into() }
+        EngineError {
+            sqlstate: sqlstate.into(),
+            message: message.into(),
+        }
     }
 
     /// Whether the connection, not the statement, failed.

@@ -25,7 +25,8 @@ pub struct Entry {
 impl Entry {
     /// Whether it is about a script in a mode.
     pub fn concerns(&self, script: &str, mode: Mode) -> bool {
-        Path::new(script).ends_with(&self.file) && (self.modes.is_empty() || self.modes.contains(&mode))
+        Path::new(script).ends_with(&self.file)
+            && (self.modes.is_empty() || self.modes.contains(&mode))
     }
 }
 
@@ -34,10 +35,18 @@ impl Entry {
 /// # Errors
 /// A message that names the line that is no entry.
 pub fn parse(text: &str) -> Result<Vec<Entry>, String> {
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
+    let lines = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
     lines
         .map(|(at, line)| {
-            entry(line.trim()).ok_or_else(|| format!("line {}: {line:?} is not `FILE:LINE [(MODES)] REASON`", at + 1))
+            entry(line.trim()).ok_or_else(|| {
+                format!(
+                    "line {}: {line:?} is not `FILE:LINE [(MODES)] REASON`",
+                    at + 1
+                )
+            })
         })
         .collect()
 }
@@ -50,11 +59,20 @@ fn entry(text: &str) -> Option<Entry> {
         Some(inner) => inner.split_once(')')?,
         None => ("", rest),
     };
-    let modes: Option<Vec<Mode>> =
-        modes.split(',').map(str::trim).filter(|mode| !mode.is_empty()).map(|mode| mode.parse().ok()).collect();
+    let modes: Option<Vec<Mode>> = modes
+        .split(',')
+        .map(str::trim)
+        .filter(|mode| !mode.is_empty())
+        .map(|mode| mode.parse().ok())
+        .collect();
     let reason = reason.trim().to_string();
     (!reason.is_empty() && !file.is_empty()).then_some(())?;
-    Some(Entry { file: file.to_string(), line: line.parse().ok()?, modes: modes?, reason })
+    Some(Entry {
+        file: file.to_string(),
+        line: line.parse().ok()?,
+        modes: modes?,
+        reason,
+    })
 }
 
 #[cfg(test)]
@@ -63,7 +81,10 @@ mod tests {
 
     #[test]
     fn entries_give_place_modes_and_reason() {
-        let list = parse("# known\n\nsqlite/select1.test:12 (view, view-first) no CASE yet\na.slt:3 why\n").unwrap();
+        let list = parse(
+            "# known\n\nsqlite/select1.test:12 (view, view-first) no CASE yet\na.slt:3 why\n",
+        )
+        .unwrap();
         assert_eq!(list[0].modes, [Mode::View, Mode::ViewFirst]);
         assert_eq!((list[1].line, list[1].reason.as_str()), (3, "why"));
         assert!(list[0].concerns("/x/sql-tests/sqlite/select1.test", Mode::View));
@@ -73,7 +94,13 @@ mod tests {
 
     #[test]
     fn what_is_no_entry_is_named() {
-        for bad in ["a.slt 3 why", "a.slt:3", "a.slt:x why", "a.slt:3 (sideways) why", "a.slt:3 (view)"] {
+        for bad in [
+            "a.slt 3 why",
+            "a.slt:3",
+            "a.slt:x why",
+            "a.slt:3 (sideways) why",
+            "a.slt:3 (view)",
+        ] {
             assert!(parse(bad).unwrap_err().starts_with("line 1"), "{bad}");
         }
     }

@@ -96,11 +96,7 @@ pub struct Settings {
 ///
 /// # Errors
 /// When the engine is gone.
-pub fn run(
-    pass: &mut Pass<'_>,
-    settings: &Settings,
-    rng: &mut ChaCha8Rng,
-) -> Result<(), Gone> {
+pub fn run(pass: &mut Pass<'_>, settings: &Settings, rng: &mut ChaCha8Rng) -> Result<(), Gone> {
     match settings.mode {
         Mode::Select => pass.each(|pass, index| pass.plain(index)),
         Mode::View => pass.each(|pass, index| pass.as_view(index)),
@@ -236,7 +232,9 @@ impl<'a> Pass<'a> {
 
     fn drop_view(&mut self, name: &str) {
         if let Err(error) = self.send(&View::drop(name)) {
-            self.counts.left_behind.push(format!("materialized view {name}: {error}"));
+            self.counts
+                .left_behind
+                .push(format!("materialized view {name}: {error}"));
         }
     }
 
@@ -285,7 +283,10 @@ impl<'a> Pass<'a> {
         }
         for object in std::mem::take(&mut self.objects).into_iter().rev() {
             let what = format!("{} {}", object.kind.to_lowercase(), object.name);
-            self.send_or_report(&format!("DROP {} IF EXISTS {} CASCADE", object.kind, object.name), &what);
+            self.send_or_report(
+                &format!("DROP {} IF EXISTS {} CASCADE", object.kind, object.name),
+                &what,
+            );
         }
         if !std::mem::take(&mut self.settings).is_empty() {
             self.send_or_report("RESET ALL", "settings");

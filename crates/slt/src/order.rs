@@ -33,21 +33,27 @@ const AFTER: [&str; 4] = ["LIMIT", "OFFSET", "FETCH", "FOR"];
 /// Splits the query's outermost ORDER BY off; None where it has none.
 pub fn outermost(sql: &str) -> Option<Outermost> {
     let tokens = tokenize(sql);
-    let by = tokens.windows(2).rposition(|pair| {
-        pair[0].depth == 0 && pair[0].is("ORDER") && pair[1].is("BY")
-    })?;
-    let end = (by + 2..tokens.len()).find(|at| tokens[*at].depth == 0 && tokens[*at].is_any(&AFTER));
+    let by = tokens
+        .windows(2)
+        .rposition(|pair| pair[0].depth == 0 && pair[0].is("ORDER") && pair[1].is("BY"))?;
+    let end =
+        (by + 2..tokens.len()).find(|at| tokens[*at].depth == 0 && tokens[*at].is_any(&AFTER));
     let keys = &tokens[by + 2..end.unwrap_or(tokens.len())];
     let body = if end.is_some() || has_distinct_on(&tokens) {
         sql.to_string()
     } else {
         sql[..tokens[by].start].trim_end().to_string()
     };
-    Some(Outermost { body, reading: reading(sql, keys, &Output::of(&tokens[..by])) })
+    Some(Outermost {
+        body,
+        reading: reading(sql, keys, &Output::of(&tokens[..by])),
+    })
 }
 
 fn has_distinct_on(tokens: &[Token<'_>]) -> bool {
-    tokens.windows(2).any(|pair| pair[0].depth == 0 && pair[0].is("DISTINCT") && pair[1].is("ON"))
+    tokens
+        .windows(2)
+        .any(|pair| pair[0].depth == 0 && pair[0].is("DISTINCT") && pair[1].is("ON"))
 }
 
 /// What is known of the query's output columns.
@@ -62,17 +68,43 @@ struct Output<'a> {
 
 impl<'a> Output<'a> {
     fn of(tokens: &'a [Token<'a>]) -> Self {
-        let combined = tokens.iter().any(|token| token.depth == 0 && token.is_any(&["UNION", "INTERSECT", "EXCEPT"]));
-        let Some(select) = tokens.iter().position(|token| token.depth == 0 && token.is("SELECT")) else {
+        let combined = tokens
+            .iter()
+            .any(|token| token.depth == 0 && token.is_any(&["UNION", "INTERSECT", "EXCEPT"]));
+        let Some(select) = tokens
+            .iter()
+            .position(|token| token.depth == 0 && token.is("SELECT"))
+        else {
             // VALUES, TABLE or a bracketed query: only positions are sure.
-            return Output { items: Vec::new(), starred: true, combined };
+            return Output {
+                items: Vec::new(),
+                starred: true,
+                combined,
+            };
         };
         let list = without_distinct(&tokens[select + 1..]);
-        let ends = ["FROM", "WHERE", "GROUP", "HAVING", "WINDOW", "UNION", "INTERSECT", "EXCEPT", "INTO"];
-        let end = list.iter().position(|token| token.depth == 0 && token.is_any(&ends)).unwrap_or(list.len());
+        let ends = [
+            "FROM",
+            "WHERE",
+            "GROUP",
+            "HAVING",
+            "WINDOW",
+            "UNION",
+            "INTERSECT",
+            "EXCEPT",
+            "INTO",
+        ];
+        let end = list
+            .iter()
+            .position(|token| token.depth == 0 && token.is_any(&ends))
+            .unwrap_or(list.len());
         let items: Vec<_> = split_commas(&list[..end]);
         let starred = items.iter().any(|item| is_star(item));
-        Output { items, starred, combined }
+        Output {
+            items,
+            starred,
+            combined,
+        }
     }
 
     /// The position, counted from 1, of the output column that an ORDER BY key stands for.
@@ -88,7 +120,11 @@ impl<'a> Output<'a> {
             let named = self.items.iter().filter(|item| by_name(item)).count();
             // Two output columns of one name are fine only if they are one expression.
             if named > 0 {
-                return if named == 1 { matching(&by_name) } else { matching(&|item| same(item, key)) };
+                return if named == 1 {
+                    matching(&by_name)
+                } else {
+                    matching(&|item| same(item, key))
+                };
             }
         }
         if self.combined {
@@ -108,15 +144,23 @@ fn reading(sql: &str, keys: &[Token<'_>], output: &Output<'_>) -> Reading {
         let position = match expression {
             [number] if number.kind == Kind::Number => Some(number.text.to_string()),
             _ if output.starred => None,
-            _ => output.position(expression).map(|position| position.to_string()),
+            _ => output
+                .position(expression)
+                .map(|position| position.to_string()),
         };
         match position {
-            Some(position) => mapped.push(format!("{position} {suffix_text}").trim_end().to_string()),
+            Some(position) => {
+                mapped.push(format!("{position} {suffix_text}").trim_end().to_string())
+            }
             None if output.starred && is_column(expression) => by_own_name = true,
             None => return Reading::Unmapped,
         }
     }
-    if by_own_name { Reading::OwnNames(text_of(sql, keys).to_string()) } else { Reading::Positions(mapped.join(", ")) }
+    if by_own_name {
+        Reading::OwnNames(text_of(sql, keys).to_string())
+    } else {
+        Reading::Positions(mapped.join(", "))
+    }
 }
 
 /// A single unqualified name.
@@ -140,7 +184,9 @@ fn without_distinct<'a>(list: &'a [Token<'a>]) -> &'a [Token<'a>] {
     match list {
         [first, rest @ ..] if first.is("ALL") => rest,
         [first, on, ..] if first.is("DISTINCT") && on.is("ON") => {
-            let close = list.iter().position(|token| token.depth == 0 && token.is_symbol(")"));
+            let close = list
+                .iter()
+                .position(|token| token.depth == 0 && token.is_symbol(")"));
             &list[close.map_or(list.len(), |at| at + 1)..]
         }
         [first, rest @ ..] if first.is("DISTINCT") => rest,
@@ -149,7 +195,9 @@ fn without_distinct<'a>(list: &'a [Token<'a>]) -> &'a [Token<'a>] {
 }
 
 fn split_commas<'a>(tokens: &'a [Token<'a>]) -> Vec<&'a [Token<'a>]> {
-    tokens.split(|token| token.depth == 0 && token.is_symbol(",")).collect()
+    tokens
+        .split(|token| token.depth == 0 && token.is_symbol(","))
+        .collect()
 }
 
 fn is_star(item: &[Token<'_>]) -> bool {
@@ -165,7 +213,11 @@ fn is_path(item: &[Token<'_>]) -> bool {
     !item.is_empty()
         && item.len() % 2 == 1
         && item.iter().enumerate().all(|(at, token)| {
-            if at % 2 == 0 { token.name().is_some() } else { token.is_symbol(".") }
+            if at % 2 == 0 {
+                token.name().is_some()
+            } else {
+                token.is_symbol(".")
+            }
         })
 }
 
@@ -173,12 +225,15 @@ fn is_path(item: &[Token<'_>]) -> bool {
 const NOT_ALIAS: [&str; 6] = ["END", "NULL", "TRUE", "FALSE", "UNKNOWN", "CURRENT_DATE"];
 
 /// Words after which a name is an operand, not an alias.
-const OPERATORS: [&str; 12] =
-    ["NOT", "AND", "OR", "IS", "LIKE", "ILIKE", "IN", "BETWEEN", "SIMILAR", "THEN", "ELSE", "FROM"];
+const OPERATORS: [&str; 12] = [
+    "NOT", "AND", "OR", "IS", "LIKE", "ILIKE", "IN", "BETWEEN", "SIMILAR", "THEN", "ELSE", "FROM",
+];
 
 /// Where an item's alias starts, the word AS included.
 fn alias_at(item: &[Token<'_>]) -> Option<usize> {
-    let [.., before, last] = item else { return None };
+    let [.., before, last] = item else {
+        return None;
+    };
     last.name()?;
     if before.is("AS") {
         return Some(item.len() - 2);
@@ -196,14 +251,23 @@ fn expression<'a>(item: &'a [Token<'a>]) -> &'a [Token<'a>] {
 }
 
 fn output_name(item: &[Token<'_>]) -> Option<String> {
-    if alias_at(item).is_some() || is_path(item) { item.last()?.name() } else { None }
+    if alias_at(item).is_some() || is_path(item) {
+        item.last()?.name()
+    } else {
+        None
+    }
 }
 
 /// Whether two token lists read alike, case of words aside.
 fn same(left: &[Token<'_>], right: &[Token<'_>]) -> bool {
     left.len() == right.len()
         && left.iter().zip(right).all(|(l, r)| {
-            l.kind == r.kind && if l.kind == Kind::Word { l.text.eq_ignore_ascii_case(r.text) } else { l.text == r.text }
+            l.kind == r.kind
+                && if l.kind == Kind::Word {
+                    l.text.eq_ignore_ascii_case(r.text)
+                } else {
+                    l.text == r.text
+                }
         })
 }
 

@@ -46,14 +46,20 @@ pub fn steps(records: &[Record]) -> Vec<Step> {
         let left_out = class == Class::Read
             || matches!(record.kind, Kind::Statement(StatementExpect::Error(_)))
             || matches!(&record.kind, Kind::Query(query) if matches!(query.expected, crate::script::Expected::Error(_)));
-        Step { class: (!left_out).then_some(class), mentions: mentions(&record.sql) }
+        Step {
+            class: (!left_out).then_some(class),
+            mentions: mentions(&record.sql),
+        }
     };
     records.iter().map(step).collect()
 }
 
 /// Whether a step replays between the queries of one batch.
 pub fn moves_rows(step: &Step) -> bool {
-    matches!(step.class, Some(Class::Rows(_) | Class::CreateIndex(..) | Class::DropIndex(_)))
+    matches!(
+        step.class,
+        Some(Class::Rows(_) | Class::CreateIndex(..) | Class::DropIndex(_))
+    )
 }
 
 /// The queries in batches of at most `size`, and those that no plan exists for.
@@ -62,10 +68,17 @@ pub fn batches(steps: &[Step], queries: &[usize], size: usize) -> (Vec<Batch>, V
     let mut without = Vec::new();
     let mut rest = queries;
     while let Some(first) = rest.first() {
-        let count = 1 + rest.windows(2).take(size.max(1) - 1).take_while(|pair| only_rows(&steps[pair[0]..pair[1]])).count();
+        let count = 1 + rest
+            .windows(2)
+            .take(size.max(1) - 1)
+            .take_while(|pair| only_rows(&steps[pair[0]..pair[1]]))
+            .count();
         let (batch, after) = rest.split_at(count);
         match prefix(&steps[..*first]) {
-            Some(prefix) => batches.push(Batch { queries: batch.to_vec(), prefix }),
+            Some(prefix) => batches.push(Batch {
+                queries: batch.to_vec(),
+                prefix,
+            }),
             None => without.extend_from_slice(batch),
         }
         rest = after;
@@ -74,7 +87,9 @@ pub fn batches(steps: &[Step], queries: &[usize], size: usize) -> (Vec<Batch>, V
 }
 
 fn only_rows(steps: &[Step]) -> bool {
-    steps.iter().all(|step| step.class.is_none() || moves_rows(step))
+    steps
+        .iter()
+        .all(|step| step.class.is_none() || moves_rows(step))
 }
 
 /// A statement that a replay runs, and the table that it belongs to.
@@ -106,14 +121,25 @@ fn prefix(steps: &[Step]) -> Option<Prefix> {
     }
     // A survivor from before a drop read or referred to the table that is left out.
     let survives = |(at, name): &(usize, &String)| {
-        live.iter().any(|statement| statement.index < *at && statement.step.mentions.contains(*name))
+        live.iter()
+            .any(|statement| statement.index < *at && statement.step.mentions.contains(*name))
     };
     if dropped.iter().any(survives) {
         return None;
     }
-    let (schema, rows): (Vec<_>, Vec<_>) = live.iter().partition(|statement| !moves_rows(statement.step));
-    let indexes = |statements: Vec<&Live<'_>>| statements.into_iter().map(|statement| statement.index).collect();
-    Some(Prefix { schema: indexes(schema), rows: indexes(rows) })
+    let (schema, rows): (Vec<_>, Vec<_>) = live
+        .iter()
+        .partition(|statement| !moves_rows(statement.step));
+    let indexes = |statements: Vec<&Live<'_>>| {
+        statements
+            .into_iter()
+            .map(|statement| statement.index)
+            .collect()
+    };
+    Some(Prefix {
+        schema: indexes(schema),
+        rows: indexes(rows),
+    })
 }
 
 /// The one table that the indexes are on.
@@ -132,7 +158,11 @@ fn table_of_indexes(live: &[Live<'_>], names: &[String]) -> Option<String> {
 
 fn folded(object: &Object) -> String {
     let tokens = crate::tokens::tokenize(&object.name);
-    tokens.iter().filter_map(crate::tokens::Token::name).collect::<Vec<_>>().join(".")
+    tokens
+        .iter()
+        .filter_map(crate::tokens::Token::name)
+        .collect::<Vec<_>>()
+        .join(".")
 }
 
 #[cfg(test)]
@@ -142,10 +172,21 @@ mod tests {
 
     /// A script of one statement or query a line; queries start with SELECT.
     fn planned(lines: &str, size: usize) -> (Vec<Batch>, Vec<usize>) {
-        let directive = |line: &str| if line.starts_with("SELECT") { "query I rowsort" } else { "statement ok" };
-        let text: String = lines.lines().map(|line| format!("{}\n{line}\n\n", directive(line))).collect();
+        let directive = |line: &str| {
+            if line.starts_with("SELECT") {
+                "query I rowsort"
+            } else {
+                "statement ok"
+            }
+        };
+        let text: String = lines
+            .lines()
+            .map(|line| format!("{}\n{line}\n\n", directive(line)))
+            .collect();
         let records = parse("f", &text, &[]).unwrap().records;
-        let queries: Vec<usize> = (0..records.len()).filter(|at| matches!(records[*at].kind, Kind::Query(_))).collect();
+        let queries: Vec<usize> = (0..records.len())
+            .filter(|at| matches!(records[*at].kind, Kind::Query(_)))
+            .collect();
         batches(&steps(&records), &queries, size)
     }
 
@@ -157,10 +198,28 @@ mod tests {
             2,
         );
         assert!(without.is_empty());
-        let prefix = Prefix { schema: vec![0, 2], rows: vec![1, 3] };
-        assert_eq!(batches[0], Batch { queries: vec![4, 6], prefix });
-        let prefix = Prefix { schema: vec![0, 2], rows: vec![1, 3, 5] };
-        assert_eq!(batches[1], Batch { queries: vec![7], prefix });
+        let prefix = Prefix {
+            schema: vec![0, 2],
+            rows: vec![1, 3],
+        };
+        assert_eq!(
+            batches[0],
+            Batch {
+                queries: vec![4, 6],
+                prefix
+            }
+        );
+        let prefix = Prefix {
+            schema: vec![0, 2],
+            rows: vec![1, 3, 5],
+        };
+        assert_eq!(
+            batches[1],
+            Batch {
+                queries: vec![7],
+                prefix
+            }
+        );
     }
 
     #[test]
@@ -171,8 +230,14 @@ mod tests {
             50,
         );
         assert!(without.is_empty());
-        let plans: Vec<_> = batches.into_iter().map(|batch| (batch.queries, batch.prefix.schema, batch.prefix.rows)).collect();
-        assert_eq!(plans, [(vec![3], vec![0], vec![1, 2]), (vec![8], vec![6], vec![7])]);
+        let plans: Vec<_> = batches
+            .into_iter()
+            .map(|batch| (batch.queries, batch.prefix.schema, batch.prefix.rows))
+            .collect();
+        assert_eq!(
+            plans,
+            [(vec![3], vec![0], vec![1, 2]), (vec![8], vec![6], vec![7])]
+        );
     }
 
     #[test]
@@ -184,8 +249,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_moved_has_no_plan() {
-        for before in ["ALTER TABLE a ADD COLUMN y int", "BEGIN", "CREATE TABLE b AS SELECT * FROM a"] {
-            let (batches, without) = planned(&format!("CREATE TABLE a(x int)\n{before}\nSELECT 1"), 50);
+        for before in [
+            "ALTER TABLE a ADD COLUMN y int",
+            "BEGIN",
+            "CREATE TABLE b AS SELECT * FROM a",
+        ] {
+            let (batches, without) =
+                planned(&format!("CREATE TABLE a(x int)\n{before}\nSELECT 1"), 50);
             assert_eq!((batches.len(), without), (0, vec![2]), "{before}");
         }
         let survivor = "CREATE TABLE a(x int)\nCREATE TABLE b(x int)\nINSERT INTO b SELECT x FROM a\nDROP TABLE a\nSELECT 1";

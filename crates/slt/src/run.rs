@@ -150,7 +150,11 @@ pub enum RunError {
 ///
 /// # Errors
 /// See [`RunError`]; a failing record is no error but a count in the summary.
-pub fn run(options: &Options, engine: &mut dyn Engine, out: &mut dyn Write) -> Result<Summary, RunError> {
+pub fn run(
+    options: &Options,
+    engine: &mut dyn Engine,
+    out: &mut dyn Write,
+) -> Result<Summary, RunError> {
     let known = read_known(options)?;
     let mut labels = options.labels.clone();
     labels.push(options.mode.to_string());
@@ -158,18 +162,39 @@ pub fn run(options: &Options, engine: &mut dyn Engine, out: &mut dyn Write) -> R
         .iter()
         .map(|path| script::read(path, &labels))
         .collect::<Result<Vec<_>, _>>()?;
-    let selections: Vec<Vec<bool>> =
-        scripts.iter().map(|script| select(script, options.sample, &mut rng(options.seed, &script.name, 0))).collect();
-    let total: usize = selections.iter().flatten().filter(|selected| **selected).count();
+    let selections: Vec<Vec<bool>> = scripts
+        .iter()
+        .map(|script| {
+            select(
+                script,
+                options.sample,
+                &mut rng(options.seed, &script.name, 0),
+            )
+        })
+        .collect();
+    let total: usize = selections
+        .iter()
+        .flatten()
+        .filter(|selected| **selected)
+        .count();
     let bar = bar(options.progress, total);
     let mut summary = Summary::default();
     for (script, selected) in scripts.iter().zip(&selections) {
         bar.set_message(script.name.clone());
         let before = summary.failures.len();
-        one(options, engine, script, selected, &known, &bar, &mut summary)?;
+        one(
+            options,
+            engine,
+            script,
+            selected,
+            &known,
+            &bar,
+            &mut summary,
+        )?;
         let fresh = &summary.failures[before..];
         let room = report::SHOWN.saturating_sub(before);
-        bar.suspend(|| report::failures(out, &fresh[..fresh.len().min(room)])).map_err(RunError::Report)?;
+        bar.suspend(|| report::failures(out, &fresh[..fresh.len().min(room)]))
+            .map_err(RunError::Report)?;
     }
     bar.finish_and_clear();
     report::summary(out, options, &summary).map_err(RunError::Report)?;
@@ -188,10 +213,22 @@ fn one(
 ) -> Result<(), RunError> {
     let name = engine.name().to_string();
     let tick = || bar.inc(1);
-    let settings = Settings { mode: options.mode, batch: options.batch, restarts: options.restarts };
+    let settings = Settings {
+        mode: options.mode,
+        batch: options.batch,
+        restarts: options.restarts,
+    };
     let mut pass = Pass::new(engine, script, selected, &tick);
-    modes::run(&mut pass, &settings, &mut rng(options.seed, &script.name, 1))
-        .map_err(|source| RunError::Gone { file: script.name.clone(), engine: name, source })?;
+    modes::run(
+        &mut pass,
+        &settings,
+        &mut rng(options.seed, &script.name, 1),
+    )
+    .map_err(|source| RunError::Gone {
+        file: script.name.clone(),
+        engine: name,
+        source,
+    })?;
     let (verdicts, counts) = (pass.verdicts, pass.counts);
     summary.skipped += script.skipped;
     summary.not_sampled += selected.iter().filter(|selected| !**selected).count();
@@ -204,12 +241,26 @@ fn add_counts(summary: &mut Summary, counts: Counts, script: &str) {
     summary.not_as_view += counts.not_as_view;
     summary.after_data += counts.after_data;
     summary.restarts += counts.restarts;
-    summary.left_behind.extend(counts.left_behind.into_iter().map(|what| format!("{script}: {what}")));
+    summary.left_behind.extend(
+        counts
+            .left_behind
+            .into_iter()
+            .map(|what| format!("{script}: {what}")),
+    );
 }
 
 /// Splits the verdicts into passes, failures and known failures, and holds the list to account.
-fn add_verdicts(summary: &mut Summary, script: &Script, verdicts: Vec<Verdict>, known: &[Entry], mode: Mode) {
-    let listed: Vec<&Entry> = known.iter().filter(|entry| entry.concerns(&script.name, mode)).collect();
+fn add_verdicts(
+    summary: &mut Summary,
+    script: &Script,
+    verdicts: Vec<Verdict>,
+    known: &[Entry],
+    mode: Mode,
+) {
+    let listed: Vec<&Entry> = known
+        .iter()
+        .filter(|entry| entry.concerns(&script.name, mode))
+        .collect();
     for (record, verdict) in script.records.iter().zip(verdicts) {
         let entry = listed.iter().find(|entry| entry.line == record.line);
         let mismatch = match (verdict, entry) {
@@ -230,17 +281,31 @@ fn add_verdicts(summary: &mut Summary, script: &Script, verdicts: Vec<Verdict>, 
         };
         summary.failed += 1;
         let sql = record.sql.clone();
-        summary.failures.push(Failure { file: script.name.clone(), line: record.line, sql, mismatch });
+        summary.failures.push(Failure {
+            file: script.name.clone(),
+            line: record.line,
+            sql,
+            mismatch,
+        });
     }
     for entry in listed {
-        if !script.records.iter().any(|record| record.line == entry.line) {
+        if !script
+            .records
+            .iter()
+            .any(|record| record.line == entry.line)
+        {
             summary.failed += 1;
             let mismatch = Mismatch {
                 expected: format!("a failure: {}", entry.reason),
                 actual: "no such record runs: remove it from the list".to_string(),
             };
             let file = script.name.clone();
-            summary.failures.push(Failure { file, line: entry.line, sql: String::new(), mismatch });
+            summary.failures.push(Failure {
+                file,
+                line: entry.line,
+                sql: String::new(),
+                mismatch,
+            });
         }
     }
 }
@@ -248,7 +313,9 @@ fn add_verdicts(summary: &mut Summary, script: &Script, verdicts: Vec<Verdict>, 
 /// Which records run: all statements, all queries that write, and a sample of those that read.
 fn select(script: &Script, sample: Option<usize>, rng: &mut ChaCha8Rng) -> Vec<bool> {
     let mut selected = vec![true; script.records.len()];
-    let Some(sample) = sample else { return selected };
+    let Some(sample) = sample else {
+        return selected;
+    };
     let reading = |index: &usize| {
         let record = &script.records[*index];
         matches!(record.kind, Kind::Query(_)) && classify(&record.sql) == Class::Read
@@ -266,7 +333,10 @@ fn select(script: &Script, sample: Option<usize>, rng: &mut ChaCha8Rng) -> Vec<b
 /// A generator of its own for each file name and purpose, so that a file's choice does not depend
 /// on the other files or on where the folder lies.
 fn rng(seed: u64, script: &str, purpose: u64) -> ChaCha8Rng {
-    let file = Path::new(script).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let file = Path::new(script)
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     // FNV-1a, 64 bits.
     let hash = file.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -277,13 +347,25 @@ fn rng(seed: u64, script: &str, purpose: u64) -> ChaCha8Rng {
 }
 
 fn read_known(options: &Options) -> Result<Vec<Entry>, RunError> {
-    let Some(path) = &options.known else { return Ok(Vec::new()) };
-    let text = std::fs::read_to_string(path).map_err(|source| RunError::Io { path: path.clone(), source })?;
-    known::parse(&text).map_err(|message| RunError::Known { path: path.clone(), message })
+    let Some(path) = &options.known else {
+        return Ok(Vec::new());
+    };
+    let text = std::fs::read_to_string(path).map_err(|source| RunError::Io {
+        path: path.clone(),
+        source,
+    })?;
+    known::parse(&text).map_err(|message| RunError::Known {
+        path: path.clone(),
+        message,
+    })
 }
 
 fn bar(wanted: bool, total: usize) -> ProgressBar {
-    let target = if wanted { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let target = if wanted {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
     let bar = ProgressBar::with_draw_target(Some(total as u64), target);
     match ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {wide_msg}") {
         Ok(style) => bar.with_style(style),
@@ -301,11 +383,18 @@ fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, RunError> {
             files.push(path.clone());
         }
     }
-    if files.is_empty() { Err(RunError::NoFiles) } else { Ok(files) }
+    if files.is_empty() {
+        Err(RunError::NoFiles)
+    } else {
+        Ok(files)
+    }
 }
 
 fn below(folder: &Path) -> Result<Vec<PathBuf>, RunError> {
-    let io = |source| RunError::Io { path: folder.to_path_buf(), source };
+    let io = |source| RunError::Io {
+        path: folder.to_path_buf(),
+        source,
+    };
     let mut entries = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io)? {
         entries.push(entry.map_err(io)?.path());
@@ -315,7 +404,10 @@ fn below(folder: &Path) -> Result<Vec<PathBuf>, RunError> {
     for path in entries {
         if path.is_dir() {
             files.extend(below(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "test" || extension == "slt") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "test" || extension == "slt")
+        {
             files.push(path);
         }
     }

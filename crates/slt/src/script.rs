@@ -8,8 +8,8 @@
 use std::path::Path;
 
 use sqllogictest::{
-    Condition, Connection, Control, DefaultColumnType, ExpectedError, QueryExpect, ResultMode, SortMode,
-    StatementExpect,
+    Condition, Connection, Control, DefaultColumnType, ExpectedError, QueryExpect, ResultMode,
+    SortMode, StatementExpect,
 };
 
 use crate::value::Letter;
@@ -114,7 +114,10 @@ pub enum ScriptError {
 /// See [`ScriptError`].
 pub fn read(path: &Path, labels: &[String]) -> Result<Script, ScriptError> {
     let name = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|source| ScriptError::Io { path: name.clone(), source })?;
+    let bytes = std::fs::read(path).map_err(|source| ScriptError::Io {
+        path: name.clone(),
+        source,
+    })?;
     parse(&name, &String::from_utf8_lossy(&bytes), labels)
 }
 
@@ -124,7 +127,8 @@ pub fn read(path: &Path, labels: &[String]) -> Result<Script, ScriptError> {
 /// # Errors
 /// A line outside of the format, or a directive that is not supported.
 pub fn parse(name: &str, text: &str, labels: &[String]) -> Result<Script, ScriptError> {
-    let records = sqllogictest::parse_with_name::<DefaultColumnType>(&without_comments(text), name)?;
+    let records =
+        sqllogictest::parse_with_name::<DefaultColumnType>(&without_comments(text), name)?;
     let mut builder = Builder::new(name, labels);
     for record in records {
         if !builder.add(record)? {
@@ -139,7 +143,9 @@ pub fn parse(name: &str, text: &str, labels: &[String]) -> Result<Script, Script
 fn without_comments(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
-        let directive = ["skipif ", "onlyif ", "halt", "hash-threshold "].iter().any(|word| line.starts_with(word));
+        let directive = ["skipif ", "onlyif ", "halt", "hash-threshold "]
+            .iter()
+            .any(|word| line.starts_with(word));
         let kept = match line.find('#') {
             Some(at) if directive => &line[..at],
             _ => line,
@@ -163,7 +169,11 @@ struct Builder<'a> {
 impl<'a> Builder<'a> {
     fn new(name: &str, labels: &'a [String]) -> Self {
         Builder {
-            script: Script { name: name.to_string(), records: Vec::new(), skipped: 0 },
+            script: Script {
+                name: name.to_string(),
+                records: Vec::new(),
+                skipped: 0,
+            },
             labels,
             conditions: Vec::new(),
             threshold: DEFAULT_HASH_THRESHOLD,
@@ -173,7 +183,10 @@ impl<'a> Builder<'a> {
     }
 
     /// Takes one directive; false after a halt that concerns us.
-    fn add(&mut self, record: sqllogictest::Record<DefaultColumnType>) -> Result<bool, ScriptError> {
+    fn add(
+        &mut self,
+        record: sqllogictest::Record<DefaultColumnType>,
+    ) -> Result<bool, ScriptError> {
         use sqllogictest::Record as Parsed;
         match record {
             Parsed::Condition(condition) => self.conditions.push(condition),
@@ -185,16 +198,33 @@ impl<'a> Builder<'a> {
             }
             Parsed::Control(Control::SortMode(sort)) => self.sort = sort,
             Parsed::Control(Control::ResultMode(style)) => self.style = style,
-            Parsed::Statement { loc, connection, sql, expected, retry, .. } => {
+            Parsed::Statement {
+                loc,
+                connection,
+                sql,
+                expected,
+                retry,
+                ..
+            } => {
                 self.refuse(&connection, retry.is_some(), loc.line())?;
                 self.push(loc.line(), sql, Kind::Statement(expected));
             }
-            Parsed::Query { loc, connection, sql, expected, retry, .. } => {
+            Parsed::Query {
+                loc,
+                connection,
+                sql,
+                expected,
+                retry,
+                ..
+            } => {
                 self.refuse(&connection, retry.is_some(), loc.line())?;
                 let query = self.query(expected);
                 self.push(loc.line(), sql, Kind::Query(query));
             }
-            Parsed::Comment(_) | Parsed::Newline | Parsed::Subtest { .. } | Parsed::Connection(_) => {}
+            Parsed::Comment(_)
+            | Parsed::Newline
+            | Parsed::Subtest { .. }
+            | Parsed::Connection(_) => {}
             Parsed::Include { loc, .. } => return Err(self.unsupported("include", loc.line())),
             Parsed::System { loc, .. } => return Err(self.unsupported("system", loc.line())),
             Parsed::Sleep { loc, .. } => return Err(self.unsupported("sleep", loc.line())),
@@ -209,10 +239,12 @@ impl<'a> Builder<'a> {
     fn applies(&mut self) -> bool {
         let labels = self.labels;
         let has = |label: &String| labels.contains(label);
-        std::mem::take(&mut self.conditions).iter().all(|condition| match condition {
-            Condition::OnlyIf { label } => has(label),
-            Condition::SkipIf { label } => !has(label),
-        })
+        std::mem::take(&mut self.conditions)
+            .iter()
+            .all(|condition| match condition {
+                Condition::OnlyIf { label } => has(label),
+                Condition::SkipIf { label } => !has(label),
+            })
     }
 
     fn push(&mut self, line: u32, sql: String, kind: Kind) {
@@ -227,9 +259,19 @@ impl<'a> Builder<'a> {
     fn query(&self, expected: QueryExpect<DefaultColumnType>) -> Query {
         let (letters, sort, style, label, expected) = match expected {
             QueryExpect::Error(error) => (Vec::new(), None, None, None, Expected::Error(error)),
-            QueryExpect::Results { types, sort_mode, result_mode, label, results } => {
-                (types, sort_mode, result_mode, label, hashed(&results).unwrap_or(Expected::Lines(results)))
-            }
+            QueryExpect::Results {
+                types,
+                sort_mode,
+                result_mode,
+                label,
+                results,
+            } => (
+                types,
+                sort_mode,
+                result_mode,
+                label,
+                hashed(&results).unwrap_or(Expected::Lines(results)),
+            ),
         };
         Query {
             letters,
@@ -252,7 +294,11 @@ impl<'a> Builder<'a> {
     }
 
     fn unsupported(&self, what: &'static str, line: u32) -> ScriptError {
-        ScriptError::Unsupported { file: self.script.name.clone(), line, what }
+        ScriptError::Unsupported {
+            file: self.script.name.clone(),
+            line,
+            what,
+        }
     }
 }
 
@@ -262,7 +308,10 @@ fn hashed(lines: &[String]) -> Option<Expected> {
     let (count, md5) = line.split_once(" values hashing to ")?;
     let count = count.parse().ok()?;
     let is_sum = md5.len() == 32 && md5.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_sum.then(|| Expected::Hash { count, md5: md5.to_ascii_lowercase() })
+    is_sum.then(|| Expected::Hash {
+        count,
+        md5: md5.to_ascii_lowercase(),
+    })
 }
 
 #[cfg(test)]

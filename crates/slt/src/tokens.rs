@@ -55,7 +55,12 @@ impl Token<'_> {
             Kind::Word => Some(self.text.to_lowercase()),
             Kind::Quoted => {
                 let inner = self.text.strip_prefix('"').unwrap_or(self.text);
-                Some(inner.strip_suffix('"').unwrap_or(inner).replace("\"\"", "\""))
+                Some(
+                    inner
+                        .strip_suffix('"')
+                        .unwrap_or(inner)
+                        .replace("\"\"", "\""),
+                )
             }
             _ => None,
         }
@@ -82,7 +87,12 @@ pub fn tokenize(sql: &str) -> Vec<Token<'_>> {
         if matches!(text, ")" | "]") {
             depth = depth.saturating_sub(1);
         }
-        tokens.push(Token { kind, text, start: at, depth });
+        tokens.push(Token {
+            kind,
+            text,
+            start: at,
+            depth,
+        });
         if matches!(text, "(" | "[") {
             depth += 1;
         }
@@ -165,8 +175,13 @@ fn dollar_quoted(text: &str) -> Option<usize> {
     let close = text[1..].find('$')? + 2;
     let tag = &text[..close];
     let inner = &tag[1..close - 1];
-    let is_tag = inner.chars().all(|c| c.is_alphanumeric() || c == '_') && !inner.starts_with(|c: char| c.is_ascii_digit());
-    is_tag.then(|| text[close..].find(tag).map_or(text.len(), |at| close + at + close))
+    let is_tag = inner.chars().all(|c| c.is_alphanumeric() || c == '_')
+        && !inner.starts_with(|c: char| c.is_ascii_digit());
+    is_tag.then(|| {
+        text[close..]
+            .find(tag)
+            .map_or(text.len(), |at| close + at + close)
+    })
 }
 
 fn number(text: &str) -> usize {
@@ -175,7 +190,8 @@ fn number(text: &str) -> usize {
     while let Some(byte) = bytes.get(at) {
         let exponent = matches!(byte, b'e' | b'E')
             && (bytes.get(at + 1).is_some_and(u8::is_ascii_digit)
-                || (matches!(bytes.get(at + 1), Some(b'+' | b'-')) && bytes.get(at + 2).is_some_and(u8::is_ascii_digit)));
+                || (matches!(bytes.get(at + 1), Some(b'+' | b'-'))
+                    && bytes.get(at + 2).is_some_and(u8::is_ascii_digit)));
         match byte {
             b'0'..=b'9' | b'.' => at += 1,
             _ if exponent => at += 2,

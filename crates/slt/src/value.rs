@@ -52,7 +52,11 @@ fn integer(text: &str) -> String {
         None => ("", whole.strip_prefix('+').unwrap_or(whole)),
     };
     let digits = digits.trim_start_matches('0');
-    if digits.is_empty() { "0".to_string() } else { format!("{sign}{digits}") }
+    if digits.is_empty() {
+        "0".to_string()
+    } else {
+        format!("{sign}{digits}")
+    }
 }
 
 /// Three decimals, rounded from the nearest double as C does.
@@ -71,7 +75,15 @@ fn printable(text: &str) -> String {
     if text.is_empty() {
         return "(empty)".to_string();
     }
-    text.bytes().map(|byte| if (b' '..=b'~').contains(&byte) { byte as char } else { '@' }).collect()
+    text.bytes()
+        .map(|byte| {
+            if (b' '..=b'~').contains(&byte) {
+                byte as char
+            } else {
+                '@'
+            }
+        })
+        .collect()
 }
 
 /// The longest prefix that is a decimal number, exponent included; empty where there is none.
@@ -125,7 +137,10 @@ pub fn hash(values: &[String]) -> String {
         md5.update(value.as_bytes());
         md5.update(b"\n");
     }
-    md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    md5.finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]

@@ -38,7 +38,14 @@ pub fn form(sql: &str, query: &Query) -> Form {
         return Form::Plain("it is not a query that only reads");
     }
     let columns = query.letters.len();
-    let view = |body: String, columns, keys, order| Form::View(View { body, columns, keys, order });
+    let view = |body: String, columns, keys, order| {
+        Form::View(View {
+            body,
+            columns,
+            keys,
+            order,
+        })
+    };
     let Some(split) = outermost(sql) else {
         return view(sql.to_string(), columns, None, Order::Kept);
     };
@@ -51,7 +58,9 @@ pub fn form(sql: &str, query: &Query) -> Form {
         Reading::Unmapped if matches!(query.expected, Expected::Lines(_)) => {
             view(split.body, columns, None, Order::Lost)
         }
-        Reading::Unmapped => Form::Plain("its ORDER BY is no output column and its result is hashed"),
+        Reading::Unmapped => {
+            Form::Plain("its ORDER BY is no output column and its result is hashed")
+        }
     }
 }
 
@@ -60,10 +69,19 @@ impl View {
     pub fn create(&self, name: &str) -> String {
         let columns = match self.columns {
             0 => String::new(),
-            count => format!("({})", (1..=count).map(|n| format!("c{n}")).collect::<Vec<_>>().join(", ")),
+            count => format!(
+                "({})",
+                (1..=count)
+                    .map(|n| format!("c{n}"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
         };
         // A newline keeps a trailing line comment of the query out of whatever follows.
-        format!("CREATE MATERIALIZED VIEW {name}{columns} AS {}\n", self.body)
+        format!(
+            "CREATE MATERIALIZED VIEW {name}{columns} AS {}\n",
+            self.body
+        )
     }
 
     /// The query that reads it.
@@ -110,7 +128,10 @@ mod tests {
     #[test]
     fn columns_are_named_by_the_letters_and_order_moves_to_the_reading() {
         let view = view_of("query IT nosort\nSELECT a, a FROM t ORDER BY 2,1\n----\n1\nx\n");
-        assert_eq!(view.create("v"), "CREATE MATERIALIZED VIEW v(c1, c2) AS SELECT a, a FROM t\n");
+        assert_eq!(
+            view.create("v"),
+            "CREATE MATERIALIZED VIEW v(c1, c2) AS SELECT a, a FROM t\n"
+        );
         assert_eq!(view.read("v"), "SELECT * FROM v ORDER BY 2, 1");
         assert_eq!(view.order, Order::Kept);
     }
@@ -124,21 +145,32 @@ mod tests {
 
     #[test]
     fn an_order_that_cannot_be_kept_is_lost_or_keeps_the_query_plain() {
-        assert_eq!(view_of("query I nosort\nSELECT a FROM t ORDER BY b\n----\n1\n").order, Order::Lost);
+        assert_eq!(
+            view_of("query I nosort\nSELECT a FROM t ORDER BY b\n----\n1\n").order,
+            Order::Lost
+        );
         let hashed = "9 values hashing to 3c13dee48d9356ae19af2515e05e6b54";
-        let form = form_of(&format!("query I nosort\nSELECT a FROM t ORDER BY b\n----\n{hashed}\n"));
+        let form = form_of(&format!(
+            "query I nosort\nSELECT a FROM t ORDER BY b\n----\n{hashed}\n"
+        ));
         assert!(matches!(form, Form::Plain(_)));
     }
 
     #[test]
     fn what_writes_stays_plain() {
-        assert!(matches!(form_of("query I\nINSERT INTO t VALUES (1) RETURNING a\n----\n1\n"), Form::Plain(_)));
+        assert!(matches!(
+            form_of("query I\nINSERT INTO t VALUES (1) RETURNING a\n----\n1\n"),
+            Form::Plain(_)
+        ));
     }
 
     #[test]
     fn own_names_are_kept_for_a_star_and_may_not_serve() {
         let view = view_of("query II nosort\nSELECT * FROM t ORDER BY a\n----\n1\n2\n");
-        assert_eq!(view.create("v"), "CREATE MATERIALIZED VIEW v AS SELECT * FROM t\n");
+        assert_eq!(
+            view.create("v"),
+            "CREATE MATERIALIZED VIEW v AS SELECT * FROM t\n"
+        );
         assert_eq!(view.read("v"), "SELECT * FROM v ORDER BY a");
         assert!(view.names_do_not_serve("42701") && !view.names_do_not_serve("22012"));
     }

@@ -31,7 +31,11 @@ pub fn restart_command(command: String) -> RestartHook {
             .arg(&command)
             .status()
             .map_err(|error| format!("cannot run {command:?}: {error}"))?;
-        if status.success() { Ok(()) } else { Err(format!("{command:?} ended with {status}")) }
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!("{command:?} ended with {status}"))
+        }
     })
 }
 
@@ -54,7 +58,9 @@ impl Wire {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| EngineError::new("58030", format!("cannot start a runtime: {error}")))?;
+            .map_err(|error| {
+                EngineError::new("58030", format!("cannot start a runtime: {error}"))
+            })?;
         let config: tokio_postgres::Config = url.parse().map_err(client_error)?;
         let mut wire = Wire {
             url: url.to_string(),
@@ -86,7 +92,9 @@ impl Wire {
             });
             self.client = Some(client.map_err(client_error)?);
         }
-        self.client.as_ref().ok_or_else(|| EngineError::new("08003", "there is no connection"))
+        self.client
+            .as_ref()
+            .ok_or_else(|| EngineError::new("08003", "there is no connection"))
     }
 }
 
@@ -105,14 +113,20 @@ impl Engine for Wire {
             Ok(Err(error)) => Err(client_error(error)),
             Err(_) => {
                 self.client = None;
-                Err(EngineError::new("08006", format!("no answer within {} s", timeout.as_secs())))
+                Err(EngineError::new(
+                    "08006",
+                    format!("no answer within {} s", timeout.as_secs()),
+                ))
             }
         }
     }
 
     fn restart(&mut self) -> Result<(), EngineError> {
         let Some(hook) = self.restart.as_mut() else {
-            return Err(EngineError::new("0A000", "no restart command was given for this server"));
+            return Err(EngineError::new(
+                "0A000",
+                "no restart command was given for this server",
+            ));
         };
         hook().map_err(|message| EngineError::new("58000", message))?;
         self.client = None;
@@ -138,11 +152,19 @@ fn outcome(messages: Vec<SimpleQueryMessage>) -> Outcome {
     for message in messages {
         match message {
             SimpleQueryMessage::RowDescription(columns) => {
-                let columns = columns.iter().map(|column| column.name().to_string()).collect();
-                current = Some(Rows { columns, rows: Vec::new() });
+                let columns = columns
+                    .iter()
+                    .map(|column| column.name().to_string())
+                    .collect();
+                current = Some(Rows {
+                    columns,
+                    rows: Vec::new(),
+                });
             }
             SimpleQueryMessage::Row(row) => {
-                let values = (0..row.len()).map(|i| row.get(i).map(str::to_string)).collect();
+                let values = (0..row.len())
+                    .map(|i| row.get(i).map(str::to_string))
+                    .collect();
                 current.get_or_insert_default().rows.push(values);
             }
             SimpleQueryMessage::CommandComplete(count) => {
@@ -177,5 +199,8 @@ fn display_name(config: &tokio_postgres::Config) -> String {
         Some(Host::Unix(path)) => path.display().to_string(),
         None => "localhost".to_string(),
     };
-    format!("postgres://{host}:{}", config.get_ports().first().copied().unwrap_or(5432))
+    format!(
+        "postgres://{host}:{}",
+        config.get_ports().first().copied().unwrap_or(5432)
+    )
 }

@@ -13,7 +13,10 @@ fn rows(values: &[&[Option<&str>]]) -> Result<Outcome, EngineError> {
     let width = values.first().map_or(1, |row| row.len());
     Ok(Outcome::Rows(Rows {
         columns: (0..width).map(|n| format!("c{n}")).collect(),
-        rows: values.iter().map(|row| row.iter().map(|v| v.map(str::to_string)).collect()).collect(),
+        rows: values
+            .iter()
+            .map(|row| row.iter().map(|v| v.map(str::to_string)).collect())
+            .collect(),
     }))
 }
 
@@ -24,9 +27,23 @@ fn passes(text: &str, outcome: &Result<Outcome, EngineError>, order: Order) -> b
 #[test]
 fn values_are_compared_one_a_line() {
     let two = rows(&[&[Some("1"), None], &[Some("2"), Some("")]]);
-    assert!(passes("query IT nosort\nq\n----\n1\nNULL\n2\n(empty)\n", &two, Order::Kept));
-    assert!(!passes("query IT nosort\nq\n----\n1\nNULL\n2\n", &two, Order::Kept), "a prefix is not a pass");
-    assert!(!passes("query I nosort\nq\n----\n1\nNULL\n2\n(empty)\n", &two, Order::Kept), "nor a wrong width");
+    assert!(passes(
+        "query IT nosort\nq\n----\n1\nNULL\n2\n(empty)\n",
+        &two,
+        Order::Kept
+    ));
+    assert!(
+        !passes("query IT nosort\nq\n----\n1\nNULL\n2\n", &two, Order::Kept),
+        "a prefix is not a pass"
+    );
+    assert!(
+        !passes(
+            "query I nosort\nq\n----\n1\nNULL\n2\n(empty)\n",
+            &two,
+            Order::Kept
+        ),
+        "nor a wrong width"
+    );
 }
 
 #[test]
@@ -36,7 +53,10 @@ fn a_lost_order_compares_rows_as_a_multiset() {
     assert!(!passes(text, &swapped, Order::Kept));
     assert!(passes(text, &swapped, Order::Lost));
     let torn = rows(&[&[Some("2"), Some("a")], &[Some("1"), Some("b")]]);
-    assert!(!passes(text, &torn, Order::Lost), "values may not move between rows");
+    assert!(
+        !passes(text, &torn, Order::Lost),
+        "values may not move between rows"
+    );
 }
 
 #[test]
@@ -46,8 +66,16 @@ fn hashes_cover_count_and_values() {
     let cells: Vec<[Option<&str>; 1]> = values.iter().map(|v| [Some(v.as_str())]).collect();
     let slices: Vec<&[Option<&str>]> = cells.iter().map(|c| &c[..]).collect();
     let nine = rows(&slices);
-    assert!(passes(&format!("query I nosort\nq\n----\n9 values hashing to {md5}\n"), &nine, Order::Kept));
-    assert!(!passes(&format!("query I nosort\nq\n----\n8 values hashing to {md5}\n"), &nine, Order::Kept));
+    assert!(passes(
+        &format!("query I nosort\nq\n----\n9 values hashing to {md5}\n"),
+        &nine,
+        Order::Kept
+    ));
+    assert!(!passes(
+        &format!("query I nosort\nq\n----\n8 values hashing to {md5}\n"),
+        &nine,
+        Order::Kept
+    ));
 }
 
 #[test]
@@ -63,14 +91,26 @@ fn queries_of_one_label_must_agree() {
 #[test]
 fn rows_can_be_given_one_a_line() {
     let two = rows(&[&[Some("1"), Some("t")], &[Some("-2.50"), None]]);
-    assert!(passes("control resultmode rowwise\n\nquery ??\nq\n----\n1  t\n-2.50 NULL\n", &two, Order::Kept));
+    assert!(passes(
+        "control resultmode rowwise\n\nquery ??\nq\n----\n1  t\n-2.50 NULL\n",
+        &two,
+        Order::Kept
+    ));
 }
 
 #[test]
 fn a_lost_connection_is_never_the_expected_error() {
     let text = "query error\nq\n";
-    assert!(passes(text, &Err(EngineError::new("22012", "division by zero")), Order::Kept));
-    assert!(!passes(text, &Err(EngineError::new("08006", "connection closed")), Order::Kept));
+    assert!(passes(
+        text,
+        &Err(EngineError::new("22012", "division by zero")),
+        Order::Kept
+    ));
+    assert!(!passes(
+        text,
+        &Err(EngineError::new("08006", "connection closed")),
+        Order::Kept
+    ));
     assert!(!passes(text, &rows(&[&[Some("1")]]), Order::Kept));
 }
 
@@ -78,5 +118,11 @@ fn a_lost_connection_is_never_the_expected_error() {
 fn a_statement_counts_its_rows() {
     assert!(statement(&StatementExpect::Count(2), &Ok(Outcome::Statement(2))).is_ok());
     assert!(statement(&StatementExpect::Count(2), &Ok(Outcome::Statement(3))).is_err());
-    assert!(statement(&StatementExpect::Ok, &Err(EngineError::new("42601", "syntax error"))).is_err());
+    assert!(
+        statement(
+            &StatementExpect::Ok,
+            &Err(EngineError::new("42601", "syntax error"))
+        )
+        .is_err()
+    );
 }

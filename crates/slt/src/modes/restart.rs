@@ -53,11 +53,13 @@ fn places(pass: &Pass<'_>, restarts: usize, rng: &mut ChaCha8Rng) -> Vec<usize> 
 /// Carries the queries from `index` on over a kill, as views.
 fn kill(pass: &mut Pass<'_>, index: usize, done: &mut [bool]) -> Result<(), Gone> {
     let mut views: Vec<(usize, String, View, Result<(), EngineError>)> = Vec::new();
-    for at in index..done.len() {
+    for (at, done) in done.iter().enumerate().skip(index) {
         if pass.query(at).is_none() || views.len() == VIEWS {
             break;
         }
-        let (true, false, Some(view)) = (pass.selected[at], done[at], pass.view_of(at)) else { continue };
+        let (true, false, Some(view)) = (pass.selected[at], *done, pass.view_of(at)) else {
+            continue;
+        };
         let name = format!("slt_view_{}", views.len());
         let created = pass.send(&view.create(&name)).map(drop);
         views.push((at, name, view, created));

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::{Gone, Pass};
+use crate::classify::Object;
 use crate::engine::EngineError;
 use crate::plan::{Batch, Step, batches, moves_rows, steps};
 use crate::script::Kind;
@@ -15,8 +16,9 @@ use crate::view::View;
 
 pub(super) fn run(pass: &mut Pass<'_>, batch: usize) -> Result<(), Gone> {
     let steps = steps(&pass.script.records);
-    let queries: Vec<usize> =
-        (0..steps.len()).filter(|index| pass.selected[*index] && pass.view_of(*index).is_some()).collect();
+    let queries: Vec<usize> = (0..steps.len())
+        .filter(|index| pass.selected[*index] && pass.view_of(*index).is_some())
+        .collect();
     let (batches, without) = batches(&steps, &queries, batch);
     statements(pass, &queries, &without)?;
     for batch in &batches {
@@ -59,18 +61,14 @@ fn replay(pass: &mut Pass<'_>, steps: &[Step], batch: &Batch) -> Result<(), Gone
     let (Some(first), Some(last)) = (batch.queries.first(), batch.queries.last()) else {
         return Ok(());
     };
-    for index in *first..=*last {
+    for (index, step) in steps.iter().enumerate().take(*last + 1).skip(*first) {
         if let Some((name, view, created)) = views.remove(&index) {
             let outcome = match created {
                 Ok(()) => pass.send(&view.read(&name)),
                 Err(error) => Err(error),
             };
-            // The view stays until the batch's end: it must also survive what follows its reading.
-            if outcome.is_ok() {
-                pass.objects.push(crate::classify::Object { kind: "MATERIALIZED VIEW", name });
-            }
             pass.judge_view(index, &view, &outcome);
-        } else if moves_rows(&steps[index]) {
+        } else if moves_rows(step) {
             pass.plain(index);
         }
         pass.check_alive()?;
@@ -84,9 +82,18 @@ type Views = BTreeMap<usize, (String, View, Result<(), EngineError>)>;
 fn create(pass: &mut Pass<'_>, queries: &[usize]) -> Views {
     let mut views = Views::new();
     for (number, index) in queries.iter().enumerate() {
-        let Some(view) = pass.view_of(*index) else { continue };
+        let Some(view) = pass.view_of(*index) else {
+            continue;
+        };
         let name = format!("slt_view_{number}");
         let created = pass.send(&view.create(&name)).map(drop);
+        if created.is_ok() {
+            // It stays until the batch's end: it must also survive what follows its reading.
+            pass.objects.push(Object {
+                kind: "MATERIALIZED VIEW",
+                name: name.clone(),
+            });
+        }
         views.insert(*index, (name, view, created));
     }
     views

@@ -44,8 +44,11 @@ pub fn summary(out: &mut dyn Write, options: &Options, summary: &Summary) -> io:
         (summary.after_data, "as view after the data"),
         (summary.restarts, "restarts"),
     ];
-    let counts: Vec<String> =
-        counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    let counts: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
     if !counts.is_empty() {
         writeln!(out, "mode {}: {}", options.mode, counts.join(", "))?;
     }

@@ -5,7 +5,12 @@ fn labels() -> Vec<String> {
 }
 
 fn sqls(text: &str) -> Vec<String> {
-    parse("f", text, &labels()).unwrap().records.into_iter().map(|record| record.sql).collect()
+    parse("f", text, &labels())
+        .unwrap()
+        .records
+        .into_iter()
+        .map(|record| record.sql)
+        .collect()
 }
 
 #[test]
@@ -36,7 +41,12 @@ d
 
 #[test]
 fn halt_stops_only_those_it_is_for() {
-    assert_eq!(sqls("statement ok\na\n\nonlyif mssql\nhalt\n\nstatement ok\nb\n\nhalt\n\nstatement ok\nc\n"), ["a", "b"]);
+    assert_eq!(
+        sqls(
+            "statement ok\na\n\nonlyif mssql\nhalt\n\nstatement ok\nb\n\nhalt\n\nstatement ok\nc\n"
+        ),
+        ["a", "b"]
+    );
 }
 
 #[test]
@@ -60,8 +70,13 @@ fn a_query_carries_letters_sort_label_line_and_hash() {
     let script = parse("f", text, &labels()).unwrap();
     let record = &script.records[0];
     assert_eq!((record.line, record.sql.as_str()), (3, "SELECT 1,\n 2"));
-    let Kind::Query(query) = &record.kind else { panic!("not a query") };
-    assert_eq!(query.letters, [Letter::Integer, Letter::Text, Letter::FloatingPoint]);
+    let Kind::Query(query) = &record.kind else {
+        panic!("not a query")
+    };
+    assert_eq!(
+        query.letters,
+        [Letter::Integer, Letter::Text, Letter::FloatingPoint]
+    );
     assert_eq!(query.sort, SortMode::RowSort);
     assert_eq!(query.label.as_deref(), Some("label-7"));
     assert!(matches!(&query.expected, Expected::Hash { count: 9, md5 } if md5.starts_with("3c13")));
@@ -71,17 +86,36 @@ fn a_query_carries_letters_sort_label_line_and_hash() {
 fn errors_are_expected_by_state_or_pattern() {
     let text = "statement error (22012)\na\n\nquery error division\nb\n\nstatement count 3\nc\n";
     let script = parse("f", text, &labels()).unwrap();
-    let Kind::Statement(StatementExpect::Error(error)) = &script.records[0].kind else { panic!("no error") };
+    let Kind::Statement(StatementExpect::Error(error)) = &script.records[0].kind else {
+        panic!("no error")
+    };
     assert!(error.is_match("division by zero", Some("22012")));
-    let Kind::Query(Query { expected: Expected::Error(error), .. }) = &script.records[1].kind else { panic!("no error") };
+    let Kind::Query(Query {
+        expected: Expected::Error(error),
+        ..
+    }) = &script.records[1].kind
+    else {
+        panic!("no error")
+    };
     assert!(error.is_match("division by zero", None));
-    assert!(matches!(script.records[2].kind, Kind::Statement(StatementExpect::Count(3))));
+    assert!(matches!(
+        script.records[2].kind,
+        Kind::Statement(StatementExpect::Count(3))
+    ));
 }
 
 #[test]
 fn what_is_not_supported_names_itself() {
     let error = parse("f", "connection other\nstatement ok\na\n", &labels()).unwrap_err();
-    assert_eq!(error.to_string(), "f:2: a named connection is not supported by this runner");
-    assert!(parse("f", "include other.slt\n", &labels()).unwrap_err().to_string().contains("include"));
+    assert_eq!(
+        error.to_string(),
+        "f:2: a named connection is not supported by this runner"
+    );
+    assert!(
+        parse("f", "include other.slt\n", &labels())
+            .unwrap_err()
+            .to_string()
+            .contains("include")
+    );
     assert!(parse("f", "nonsense\n", &labels()).is_err());
 }

@@ -15,7 +15,10 @@ fn integers_are_cut_towards_zero() {
         ("12abc", "12"),
         ("abc", "0"),
         ("", "0"),
-        ("123456789012345678901234567890.5", "123456789012345678901234567890"),
+        (
+            "123456789012345678901234567890.5",
+            "123456789012345678901234567890",
+        ),
     ] {
         assert_eq!(format(&Letter::Integer, Some(text)), expected, "{text:?}");
     }
@@ -23,9 +26,18 @@ fn integers_are_cut_towards_zero() {
 
 #[test]
 fn reals_have_three_decimals() {
-    for (text, expected) in [("1", "1.000"), ("2.0005", "2.001"), ("-0.0004", "-0.000"), ("1e2", "100.000"), ("NaN", "NaN")]
-    {
-        assert_eq!(format(&Letter::FloatingPoint, Some(text)), expected, "{text:?}");
+    for (text, expected) in [
+        ("1", "1.000"),
+        ("2.0005", "2.001"),
+        ("-0.0004", "-0.000"),
+        ("1e2", "100.000"),
+        ("NaN", "NaN"),
+    ] {
+        assert_eq!(
+            format(&Letter::FloatingPoint, Some(text)),
+            expected,
+            "{text:?}"
+        );
     }
 }
 
@@ -39,10 +51,25 @@ fn text_shows_null_empty_and_unprintable_bytes() {
 
 #[test]
 fn rows_and_values_sort_by_bytes() {
-    let rows = || vec![vec!["b".to_string(), "1".into()], vec!["a".into(), "9".into()], vec!["a".into(), "10".into()]];
-    assert_eq!(flatten(rows(), SortMode::NoSort), ["b", "1", "a", "9", "a", "10"]);
-    assert_eq!(flatten(rows(), SortMode::RowSort), ["a", "10", "a", "9", "b", "1"]);
-    assert_eq!(flatten(rows(), SortMode::ValueSort), ["1", "10", "9", "a", "a", "b"]);
+    let rows = || {
+        vec![
+            vec!["b".to_string(), "1".into()],
+            vec!["a".into(), "9".into()],
+            vec!["a".into(), "10".into()],
+        ]
+    };
+    assert_eq!(
+        flatten(rows(), SortMode::NoSort),
+        ["b", "1", "a", "9", "a", "10"]
+    );
+    assert_eq!(
+        flatten(rows(), SortMode::RowSort),
+        ["a", "10", "a", "9", "b", "1"]
+    );
+    assert_eq!(
+        flatten(rows(), SortMode::ValueSort),
+        ["1", "10", "9", "a", "a", "b"]
+    );
 }
 
 #[test]
