@@ -49,12 +49,13 @@ impl DigestKey {
     /// The hash of one row.
     pub fn hash(&self, row: RowRef<'_>) -> RowHash {
         let bytes = crate::canonical::bytes(row);
-        let hash = match frame(bytes) {
-            Some(block) => blake3::keyed_hash(&self.key, &block),
-            None => blake3::Hasher::new_keyed(&self.key)
-                .update(&[LONG])
-                .update(bytes)
-                .finalize(),
+        let hash = if bytes.len() < BLOCK {
+            let mut block = [0; BLOCK];
+            frame(bytes, &mut block);
+            blake3::keyed_hash(&self.key, &block)
+        } else {
+            let mut hasher = blake3::Hasher::new_keyed(&self.key);
+            hasher.update(&[LONG]).update(bytes).finalize()
         };
         RowHash(limbs(hash.as_bytes()))
     }
@@ -67,35 +68,32 @@ impl DigestKey {
     ) {
         let mut batch = lanes::Lanes::new(&self.key);
         for row in rows {
-            let at = out.len();
-            match frame(crate::canonical::bytes(row)) {
-                Some(block) => {
-                    out.push(RowHash([0; 4]));
-                    batch.push(block, at, out);
-                }
-                None => out.push(self.hash(row)),
+            let bytes = crate::canonical::bytes(row);
+            if bytes.len() < BLOCK {
+                out.push(RowHash([0; 4]));
+                frame(bytes, batch.next(out.len() - 1));
+                batch.flush_full(out);
+            } else {
+                out.push(self.hash(row));
             }
         }
         batch.flush(out);
     }
 }
 
-/// A short row as a block: its length, its bytes, zeros. `None` for a long row.
-fn frame(bytes: &[u8]) -> Option<[u8; BLOCK]> {
-    if bytes.len() >= BLOCK {
-        return None;
-    }
-    let mut block = [0; BLOCK];
+/// A short row as a block: its length, its bytes, zeros.
+#[inline]
+fn frame(bytes: &[u8], block: &mut [u8; BLOCK]) {
+    *block = [0; BLOCK];
     block[0] = bytes.len() as u8;
     block[1..=bytes.len()].copy_from_slice(bytes);
-    Some(block)
 }
 
 /// 32 bytes as a little-endian number.
 fn limbs(bytes: &[u8; 32]) -> [u64; 4] {
     let mut limbs = [0; 4];
-    for (limb, chunk) in limbs.iter_mut().zip(bytes.chunks_exact(8)) {
-        *limb = chunk.iter().rev().fold(0, |v, b| v << 8 | u64::from(*b));
+    for (limb, chunk) in limbs.iter_mut().zip(bytes.as_chunks().0) {
+        *limb = u64::from_le_bytes(*chunk);
     }
     limbs
 }

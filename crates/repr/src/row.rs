@@ -15,7 +15,7 @@ pub(crate) use encoding::read_nested;
 pub use encoding::{DecodeError, MAX_NESTING, push_datum, push_varint, read_checked, read_varint};
 
 use crate::datum::Datum;
-use encoding::{check_nested, push_any, read_datum};
+use encoding::{Scratch, check_nested, push_any, read_datum};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -37,11 +37,13 @@ pub struct RowRef<'a> {
 impl Row {
     /// The row of these datums.
     pub fn pack<'d>(datums: impl IntoIterator<Item = Datum<'d>>) -> Row {
-        let mut bytes = SmallVec::new();
+        let mut scratch = Scratch::new();
         for datum in datums {
-            push_any(&mut bytes, datum);
+            push_any(&mut scratch, datum);
         }
-        Row { bytes }
+        Row {
+            bytes: scratch.finish(),
+        }
     }
 
     /// Checks bytes of unknown origin.
@@ -130,6 +132,7 @@ impl<'a> DatumIter<'a> {
 impl<'a> Iterator for DatumIter<'a> {
     type Item = Datum<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Datum<'a>> {
         if self.bytes.is_empty() {
             return None;

@@ -3,8 +3,16 @@
 //! A type modifier is kept beside the type, as in Postgres: functions know types only, and a column's
 //! modifier is applied where a value is assigned or cast to it.
 
+mod typmod;
+
+#[cfg(test)]
+mod tests;
+
+pub use typmod::Typmod;
+
 use crate::id::GlobalId;
 use serde::{Deserialize, Serialize};
+use typmod::interval_range;
 
 /// A SQL type without its modifier.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -67,57 +75,6 @@ pub enum ScalarType {
     Unknown,
     /// The result of a function called for its effect.
     Void,
-}
-
-/// Postgres's `typmod`: -1 when absent; its meaning depends on the type.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-pub struct Typmod(pub i32);
-
-impl Default for Typmod {
-    fn default() -> Self {
-        Typmod::NONE
-    }
-}
-
-impl Typmod {
-    /// No modifier.
-    pub const NONE: Typmod = Typmod(-1);
-
-    /// `numeric(precision, scale)`; precision 1 to 1000, scale -1000 to 1000.
-    pub fn numeric(precision: u16, scale: i16) -> Typmod {
-        Typmod(((i32::from(precision) << 16) | (i32::from(scale) & 0x7ff)) + 4)
-    }
-
-    /// `varchar(n)` and `char(n)`: characters.
-    pub fn length(n: u32) -> Typmod {
-        Typmod(i32::try_from(n).unwrap_or(i32::MAX - 4) + 4)
-    }
-
-    /// `time(p)`, `timestamp(p)`, `interval(p)`: digits of a second.
-    pub fn precision(p: u8) -> Typmod {
-        Typmod(i32::from(p))
-    }
-
-    /// Precision and scale, if this is a modifier of numeric.
-    pub fn as_numeric(self) -> Option<(u16, i16)> {
-        if self.0 < 4 {
-            return None;
-        }
-        let packed = self.0 - 4;
-        let precision = ((packed >> 16) & 0xffff) as u16;
-        let scale = (((packed & 0x7ff) ^ 1024) - 1024) as i16;
-        Some((precision, scale))
-    }
-
-    /// The number of characters, if this is a modifier of varchar or char.
-    pub fn as_length(self) -> Option<u32> {
-        (self.0 >= 4).then(|| (self.0 - 4) as u32)
-    }
-
-    /// Digits of a second, if this is a modifier of a time type.
-    pub fn as_precision(self) -> Option<u8> {
-        (0..=6).contains(&self.0).then_some(self.0 as u8)
-    }
 }
 
 impl ScalarType {
@@ -306,6 +263,16 @@ impl ScalarType {
                 None if *self == ScalarType::BpChar => "bpchar".to_string(),
                 None => self.sql_name(),
             },
+            ScalarType::Interval => {
+                let (fields, precision) = typmod.as_interval();
+                let fields = fields.map(|f| format!(" {}", interval_range::name(f)));
+                let precision = precision.map(|p| format!("({p})"));
+                format!(
+                    "interval{}{}",
+                    fields.unwrap_or_default(),
+                    precision.unwrap_or_default()
+                )
+            }
             ScalarType::Time | ScalarType::Timestamp | ScalarType::TimestampTz => {
                 match typmod.as_precision() {
                     Some(p) => {

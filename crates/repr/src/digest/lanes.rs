@@ -39,11 +39,19 @@ impl Lanes {
         }
     }
 
-    /// Takes a block whose hash goes to `out[place]`, and hashes when the lanes are full.
-    pub(super) fn push(&mut self, block: [u8; BLOCK], place: usize, out: &mut [RowHash]) {
-        self.blocks[self.waiting] = block;
-        self.places[self.waiting] = place;
-        self.waiting += 1;
+    /// The block to fill for the hash that goes to `out[place]`. There is always a free one after
+    /// [`Lanes::flush_full`].
+    #[inline]
+    pub(super) fn next(&mut self, place: usize) -> &mut [u8; BLOCK] {
+        let lane = self.waiting % MAX_SIMD_DEGREE;
+        self.waiting = lane + 1;
+        self.places[lane] = place;
+        &mut self.blocks[lane]
+    }
+
+    /// Hashes when all lanes are taken.
+    #[inline]
+    pub(super) fn flush_full(&mut self, out: &mut [RowHash]) {
         if self.waiting == MAX_SIMD_DEGREE {
             self.flush(out);
         }

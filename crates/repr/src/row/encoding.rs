@@ -53,45 +53,133 @@ pub(super) mod tag {
     pub const END: u8 = 160;
 }
 
+/// Where packed bytes go.
 pub(super) trait Bytes {
     fn push_byte(&mut self, byte: u8);
     fn push_bytes(&mut self, bytes: &[u8]);
+    /// Appends the first `n` of these bytes: a copy of constant size is cheaper than one of `n`.
+    fn push_front<const N: usize>(&mut self, bytes: [u8; N], n: usize);
 }
 
 impl Bytes for Vec<u8> {
+    #[inline]
     fn push_byte(&mut self, byte: u8) {
         self.push(byte);
     }
+    #[inline]
     fn push_bytes(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
+    #[inline]
+    fn push_front<const N: usize>(&mut self, bytes: [u8; N], n: usize) {
+        let start = self.len();
+        self.extend_from_slice(&bytes);
+        self.truncate(start + n);
+    }
 }
 
-impl<A: smallvec::Array<Item = u8>> Bytes for smallvec::SmallVec<A> {
+/// Bytes that a row under way has on the stack before it needs an allocation.
+const SCRATCH: usize = 128;
+
+/// A row under way.
+pub(super) struct Scratch {
+    inline: [u8; SCRATCH],
+    used: usize,
+    /// Everything, once it has outgrown the stack.
+    spilled: Vec<u8>,
+}
+
+impl Scratch {
+    #[inline]
+    pub(super) fn new() -> Scratch {
+        Scratch {
+            inline: [0; SCRATCH],
+            used: 0,
+            spilled: Vec::new(),
+        }
+    }
+
+    /// The bytes, as a row keeps them.
+    #[inline]
+    pub(super) fn finish<A: smallvec::Array<Item = u8>>(self) -> smallvec::SmallVec<A> {
+        if self.spilled.is_empty() {
+            let mut bytes = smallvec::SmallVec::with_capacity(self.used);
+            bytes.extend_from_slice(&self.inline[..self.used]);
+            bytes
+        } else {
+            smallvec::SmallVec::from_vec(self.spilled)
+        }
+    }
+
+    #[cold]
+    fn spill(&mut self, more: &[u8]) {
+        if self.spilled.is_empty() {
+            self.spilled.extend_from_slice(&self.inline[..self.used]);
+            self.used = SCRATCH;
+        }
+        self.spilled.extend_from_slice(more);
+    }
+}
+
+impl Bytes for Scratch {
+    #[inline]
     fn push_byte(&mut self, byte: u8) {
-        self.push(byte);
+        self.push_bytes(&[byte]);
     }
+    #[inline]
     fn push_bytes(&mut self, bytes: &[u8]) {
-        self.extend_from_slice(bytes);
+        match self.inline.get_mut(self.used..self.used + bytes.len()) {
+            Some(free) if self.spilled.is_empty() => {
+                free.copy_from_slice(bytes);
+                self.used += bytes.len();
+            }
+            _ => self.spill(bytes),
+        }
+    }
+    #[inline]
+    fn push_front<const N: usize>(&mut self, bytes: [u8; N], n: usize) {
+        match self.inline[self.used.min(SCRATCH)..].first_chunk_mut::<N>() {
+            Some(free) if self.spilled.is_empty() => {
+                *free = bytes;
+                self.used += n;
+            }
+            _ => self.spill(&bytes[..n]),
+        }
     }
 }
 
+/// Bytes of each width class.
+const WIDTHS: [usize; 5] = [0, 1, 2, 4, 8];
+
+/// The class of the least width that holds a value.
+#[inline]
+fn width_class(value: i64) -> u8 {
+    /// By the number of significant bits, sign included.
+    const CLASSES: [u8; 65] = {
+        let mut classes = [4; 65];
+        let mut bits = 0;
+        while bits <= 32 {
+            classes[bits] = match bits {
+                0..=8 => 1,
+                9..=16 => 2,
+                _ => 3,
+            };
+            bits += 1;
+        }
+        classes
+    };
+    let magnitude = value ^ (value >> 63);
+    let class = CLASSES[65 - magnitude.leading_zeros() as usize];
+    if value == 0 { 0 } else { class }
+}
+
+#[inline]
 fn push_int<B: Bytes>(out: &mut B, base: u8, value: i64) {
-    if value == 0 {
-        out.push_byte(base);
-    } else if let Ok(v) = i8::try_from(value) {
-        out.push_byte(base + 1);
-        out.push_byte(v as u8);
-    } else if let Ok(v) = i16::try_from(value) {
-        out.push_byte(base + 2);
-        out.push_bytes(&v.to_le_bytes());
-    } else if let Ok(v) = i32::try_from(value) {
-        out.push_byte(base + 3);
-        out.push_bytes(&v.to_le_bytes());
-    } else {
-        out.push_byte(base + 4);
-        out.push_bytes(&value.to_le_bytes());
-    }
+    let class = width_class(value);
+    let mut bytes = [0; 9];
+    bytes[0] = base + class;
+    bytes[1..].copy_from_slice(&value.to_le_bytes());
+    out.push_front(bytes, 1 + WIDTHS[usize::from(class)]);
 }
 
 /// Appends an unsigned LEB128 integer.
@@ -141,6 +229,7 @@ pub fn push_datum(out: &mut Vec<u8>, datum: Datum<'_>) {
     push_any(out, datum);
 }
 
+#[inline]
 pub(super) fn push_any<B: Bytes>(out: &mut B, datum: Datum<'_>) {
     match datum {
         Datum::Null => out.push_byte(tag::NULL),
@@ -191,12 +280,14 @@ pub(super) fn push_any<B: Bytes>(out: &mut B, datum: Datum<'_>) {
     }
 }
 
+#[inline]
 fn take<'a>(bytes: &mut &'a [u8], n: usize) -> Result<&'a [u8], DecodeError> {
     let (head, rest) = bytes.split_at_checked(n).ok_or(DecodeError::Truncated)?;
     *bytes = rest;
     Ok(head)
 }
 
+#[inline]
 fn take_array<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], DecodeError> {
     let (head, rest) = bytes
         .split_first_chunk::<N>()
@@ -205,14 +296,26 @@ fn take_array<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], DecodeError>
     Ok(*head)
 }
 
+/// An integer of a width class. Where eight bytes are there, one load and a mask serve every width.
+#[inline]
 fn read_int(bytes: &mut &[u8], class: u8) -> Result<i64, DecodeError> {
-    Ok(match class {
-        0 => 0,
-        1 => i64::from(take_array::<1>(bytes)?[0] as i8),
-        2 => i64::from(i16::from_le_bytes(take_array(bytes)?)),
-        3 => i64::from(i32::from_le_bytes(take_array(bytes)?)),
-        _ => i64::from_le_bytes(take_array(bytes)?),
-    })
+    const UNUSED: [u32; 5] = [0, 56, 48, 32, 0];
+    let class = usize::from(class.min(4));
+    let width = WIDTHS[class];
+    let head = match bytes.first_chunk::<8>() {
+        Some(head) => *head,
+        None => {
+            let mut head = [0; 8];
+            let there = bytes.get(..width).ok_or(DecodeError::Truncated)?;
+            head[..width].copy_from_slice(there);
+            head
+        }
+    };
+    *bytes = &bytes[width..];
+    if class == 0 {
+        return Ok(0);
+    }
+    Ok(i64::from_le_bytes(head) << UNUSED[class] >> UNUSED[class])
 }
 
 fn read_text<'a>(bytes: &mut &'a [u8], n: usize) -> Result<&'a str, DecodeError> {
@@ -226,6 +329,7 @@ fn read_block<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
 }
 
 /// Takes one datum off the front. Nested values are not looked into.
+#[inline]
 pub(super) fn read_datum<'a>(bytes: &mut &'a [u8]) -> Result<Datum<'a>, DecodeError> {
     let tag = take_array::<1>(bytes)?[0];
     let narrow = |v: i64| i32::try_from(v).map_err(|_| DecodeError::Malformed("integer"));
@@ -329,13 +433,7 @@ pub(super) fn check_nested(mut bytes: &[u8], levels: usize) -> Result<(), Decode
 
 /// Bytes that [`push_datum`] gives a datum: fewer than were read where the reader met a form that is not the shortest.
 fn packed_length(datum: Datum<'_>) -> usize {
-    let int = |v: i64| match v {
-        0 => 1,
-        _ if i8::try_from(v).is_ok() => 2,
-        _ if i16::try_from(v).is_ok() => 3,
-        _ if i32::try_from(v).is_ok() => 5,
-        _ => 9,
-    };
+    let int = |v: i64| 1 + WIDTHS[usize::from(width_class(v))];
     let block = |n: usize| 1 + varint_length(n as u64) + n;
     match datum {
         Datum::Null | Datum::Bool(_) => 1,

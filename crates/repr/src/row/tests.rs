@@ -164,7 +164,36 @@ fn throughput() {
     });
     let (key, mut hashes) = (crate::digest::DigestKey::default(), Vec::new());
     measure("DigestKey::hash_many (rows)", &mut || {
-        key.hash_many(packed.iter().map(Row::as_ref), &mut hashes);
+        for batch in packed.chunks(1024) {
+            hashes.clear();
+            key.hash_many(batch.iter().map(Row::as_ref), &mut hashes);
+        }
         packed.len()
+    });
+    let mut digest = crate::digest::Digest::EMPTY;
+    measure("Digest::update_many (rows)", &mut || {
+        digest.update_many(&key, packed.iter().map(|r| (r.as_ref(), 1)));
+        packed.len()
+    });
+    measure("text::parse_into (integers)", &mut || {
+        let mut out = Vec::new();
+        for i in 0..1000 {
+            let text = (i * 12_345).to_string();
+            for _ in 0..1000 {
+                out.clear();
+                crate::text::parse_into(&crate::ScalarType::Int64, &text, &mut out)
+                    .expect("a number");
+            }
+        }
+        1_000_000
+    });
+    measure("text::format (integers)", &mut || {
+        let mut out = String::new();
+        for row in &packed {
+            out.clear();
+            row.iter()
+                .for_each(|d| crate::text::format(&crate::ScalarType::Int64, d, &mut out));
+        }
+        rows.len() * 4
     });
 }

@@ -10,7 +10,7 @@ use crate::types::{ScalarType, Typmod};
 ///
 /// varchar and char: a value that is too long is cut by an explicit cast; an assignment cuts blanks only and gives
 /// 22001 otherwise; char is padded. numeric: rounded, 22003 if it does not fit. Times and intervals: rounded to
-/// their digits of a second. Arrays: each element.
+/// their digits of a second, intervals without the fields that are not kept. Arrays: each element.
 pub fn apply_typmod<'a>(
     ty: &ScalarType,
     typmod: Typmod,
@@ -47,6 +47,12 @@ pub fn apply_typmod<'a>(
                 _ => Ok(datum),
             }
         }
+        (ScalarType::Interval, Datum::Interval(value)) => {
+            let (fields, precision) = typmod.as_interval();
+            Ok(Datum::Interval(
+                value.with_typmod(fields, precision.map(u32::from))?,
+            ))
+        }
         (ScalarType::Array(element), Datum::Array(array)) => {
             let mut elements = Vec::with_capacity(array.len());
             for item in array.elements() {
@@ -56,22 +62,20 @@ pub fn apply_typmod<'a>(
             Ok(Datum::Array(Array::from_packed(arena.bytes(packed))))
         }
         _ => match typmod.as_precision() {
-            Some(digits) => round_time(datum, digits),
+            Some(digits) => Ok(round_time(datum, digits)),
             None => Ok(datum),
         },
     }
 }
 
-fn round_time(datum: Datum<'_>, digits: u8) -> Result<Datum<'_>, EvalError> {
-    let digits = u32::from(digits);
-    let round = |micros| crate::datetime::round_to_precision(micros, digits);
-    Ok(match datum {
+fn round_time(datum: Datum<'_>, digits: u8) -> Datum<'_> {
+    let round = |micros| crate::datetime::round_to_precision(micros, u32::from(digits));
+    match datum {
         Datum::Time(v) => Datum::Time(round(v)),
         Datum::Timestamp(v) => Datum::Timestamp(round(v)),
         Datum::TimestampTz(v) => Datum::TimestampTz(round(v)),
-        Datum::Interval(v) => Datum::Interval(v.with_typmod(None, Some(digits))?),
         other => other,
-    })
+    }
 }
 
 /// At most `n` characters of a text.
