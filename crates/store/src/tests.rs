@@ -1,0 +1,61 @@
+//! Behaviours of the store as a whole.
+
+mod bulk;
+mod damage;
+mod model;
+mod reading;
+
+use std::ops::Bound;
+use std::path::Path;
+
+use everview_repr::Timestamp;
+
+use crate::{Change, Options, Store, StoreError};
+
+/// So little memory that a few rows are frozen and flushed.
+fn tiny() -> Options {
+    Options {
+        memtable_bytes: 400,
+        frozen_limit: 2,
+        cache_bytes: 1 << 20,
+        inline_merge_bytes: 300,
+    }
+}
+
+fn open(dir: &Path, options: Options) -> (Store, Timestamp) {
+    Store::open(dir.join("store"), options).unwrap()
+}
+
+fn put<'a>(collection: u64, key: &'a [u8], value: &'a [u8]) -> Change<'a> {
+    Change {
+        collection,
+        key,
+        value,
+        diff: 1,
+    }
+}
+
+fn take<'a>(collection: u64, key: &'a [u8], value: &'a [u8]) -> Change<'a> {
+    Change {
+        collection,
+        key,
+        value,
+        diff: -1,
+    }
+}
+
+const ALL: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Unbounded, Bound::Unbounded);
+
+type Row = (Vec<u8>, Vec<u8>, i64);
+
+fn rows(store: &Store, collection: u64, as_of: u64) -> Result<Vec<Row>, StoreError> {
+    let mut found = Vec::new();
+    for chunk in store.scan(collection, ALL, Timestamp(as_of), 0, 1)? {
+        found.extend(
+            chunk?
+                .iter()
+                .map(|(key, value, diff)| (key.to_vec(), value.to_vec(), diff)),
+        );
+    }
+    Ok(found)
+}
