@@ -64,8 +64,8 @@ pub fn category(ty: &ScalarType) -> Category {
     use ScalarType::*;
     match ty {
         Bool => Category::Boolean,
-        Int16 | Int32 | Int64 | Float32 | Float64 | Numeric | Oid | RegClass | RegType | RegProc
-        | RegNamespace => Category::Numeric,
+        Int16 | Int32 | Int64 | Float32 | Float64 | Numeric | Oid | RegClass | RegType
+        | RegProc | RegNamespace => Category::Numeric,
         Text | Varchar | BpChar | Name => Category::String,
         InternalChar => Category::Internal,
         Date | Time | Timestamp | TimestampTz => Category::DateTime,
@@ -86,9 +86,18 @@ pub fn is_preferred(ty: &ScalarType) -> bool {
 /// From what to what `pg_cast` has an entry: source, targets `!` explicit, `=` assignment, else implicit.
 const PG_CAST: &[(&str, &str)] = &[
     ("bool", "=bpchar =varchar !int4 =text"),
-    ("int2", "int8 float8 int4 numeric oid float4 regclass regnamespace regproc regtype"),
-    ("int4", "!char int8 !bool float8 numeric oid float4 regclass regnamespace regproc regtype =int2"),
-    ("int8", "float8 =int4 numeric oid float4 regclass regnamespace regproc regtype =int2"),
+    (
+        "int2",
+        "int8 float8 int4 numeric oid float4 regclass regnamespace regproc regtype",
+    ),
+    (
+        "int4",
+        "!char int8 !bool float8 numeric oid float4 regclass regnamespace regproc regtype =int2",
+    ),
+    (
+        "int8",
+        "float8 =int4 numeric oid float4 regclass regnamespace regproc regtype =int2",
+    ),
     ("float4", "=int8 float8 =int4 =numeric =int2"),
     ("float8", "=int8 =int4 =numeric =float4 =int2"),
     ("numeric", "=int8 float8 =int4 float4 =int2"),

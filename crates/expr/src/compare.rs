@@ -62,7 +62,8 @@ fn trimmed(s: &str) -> &[u8] {
 
 /// Postgres's order of floats: NaN is equal to itself and above everything, zeros are equal.
 pub(crate) fn compare_floats(a: f64, b: f64) -> Ordering {
-    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+    a.partial_cmp(&b)
+        .unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
 fn compare_numerics(a: &[u8], b: &[u8]) -> Ordering {
@@ -70,7 +71,7 @@ fn compare_numerics(a: &[u8], b: &[u8]) -> Ordering {
         return Ordering::Equal;
     }
     match (Numeric::from_bytes(a), Numeric::from_bytes(b)) {
-        (Some((a, _)), Some((b, _))) => a.cmp(&b),
+        (Some(a), Some(b)) => a.cmp(&b),
         _ => a.cmp(b),
     }
 }
@@ -89,7 +90,9 @@ fn compare_arrays(a: Array<'_>, b: Array<'_>) -> Ordering {
     compare_all(a.elements(), b.elements()).then_with(|| {
         let (a, b) = (a.dimensions(), b.dimensions());
         let pair = |d: &everview_repr::array::Dimension| (d.length, d.lower);
-        a.len().cmp(&b.len()).then_with(|| a.iter().map(pair).cmp(b.iter().map(pair)))
+        a.len()
+            .cmp(&b.len())
+            .then_with(|| a.iter().map(pair).cmp(b.iter().map(pair)))
     })
 }
 
@@ -119,7 +122,11 @@ pub(crate) fn compare_times(
     let instant = |local: i64| -> Result<i128, EvalError> {
         // A local time out of the instants' range sorts where it would be.
         Ok(if zoned {
-            context::zone(types)?.time_zone.to_utc(local).unwrap_or(local).into()
+            context::zone(types)?
+                .time_zone
+                .to_utc(local)
+                .unwrap_or(local)
+                .into()
         } else {
             local.into()
         })

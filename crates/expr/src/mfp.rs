@@ -46,7 +46,8 @@ impl MapFilterProject {
     pub fn map(mut self, scalars: impl IntoIterator<Item = ScalarExpr>) -> MapFilterProject {
         for mut scalar in scalars {
             scalar.permute(|c| self.projection[c]);
-            self.projection.push(self.input_arity + self.expressions.len());
+            self.projection
+                .push(self.input_arity + self.expressions.len());
             self.expressions.push(scalar);
         }
         self
@@ -56,7 +57,11 @@ impl MapFilterProject {
     pub fn filter(mut self, predicates: impl IntoIterator<Item = ScalarExpr>) -> MapFilterProject {
         for mut predicate in predicates {
             predicate.permute(|c| self.projection[c]);
-            let needed = predicate.columns().last().map_or(0, |c| c + 1).max(self.input_arity);
+            let needed = predicate
+                .columns()
+                .last()
+                .map_or(0, |c| c + 1)
+                .max(self.input_arity);
             self.predicates.push((needed, predicate));
         }
         self.predicates.sort_by_key(|(needed, _)| *needed);

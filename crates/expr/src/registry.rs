@@ -68,8 +68,7 @@ pub enum Volatility {
 }
 
 /// How a scalar function computes. Strict functions see no NULL; none sees an error.
-pub type Eval =
-    for<'a> fn(&CallTypes, &[Datum<'a>], &'a RowArena) -> Result<Datum<'a>, EvalError>;
+pub type Eval = for<'a> fn(&CallTypes, &[Datum<'a>], &'a RowArena) -> Result<Datum<'a>, EvalError>;
 
 /// A scalar function's declaration.
 #[derive(Clone)]
@@ -182,26 +181,42 @@ impl FunctionDesc {
 
     /// It is called for NULL arguments too.
     pub(crate) fn lenient(self) -> FunctionDesc {
-        FunctionDesc { strict: false, never_null: false, ..self }
+        FunctionDesc {
+            strict: false,
+            never_null: false,
+            ..self
+        }
     }
 
     /// NULL is a possible result for arguments that are not.
     pub(crate) fn nullable(self) -> FunctionDesc {
-        FunctionDesc { never_null: false, ..self }
+        FunctionDesc {
+            never_null: false,
+            ..self
+        }
     }
 
     /// No arguments of its types make it fail.
     pub(crate) fn infallible(self) -> FunctionDesc {
-        FunctionDesc { infallible: true, ..self }
+        FunctionDesc {
+            infallible: true,
+            ..self
+        }
     }
 
     /// Its result is fixed within a statement only.
     pub(crate) fn stable(self) -> FunctionDesc {
-        FunctionDesc { volatility: Volatility::Stable, ..self }
+        FunctionDesc {
+            volatility: Volatility::Stable,
+            ..self
+        }
     }
 
     /// Its result can change at each call.
     pub(crate) fn volatile(self) -> FunctionDesc {
-        FunctionDesc { volatility: Volatility::Volatile, ..self }
+        FunctionDesc {
+            volatility: Volatility::Volatile,
+            ..self
+        }
     }
 }

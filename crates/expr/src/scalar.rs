@@ -5,9 +5,7 @@
 //! on evaluation order across workers. `And` and `Or` are symmetric: a decisive operand beats an error.
 
 use crate::environment::Environment;
-use everview_repr::{
-    ColumnType, Datum, EvalError, Row, RowArena, ScalarType, SqlState, Typmod,
-};
+use everview_repr::{ColumnType, Datum, EvalError, Row, RowArena, ScalarType, SqlState, Typmod};
 use std::sync::Arc;
 
 /// A function in the registry, by its position there.
@@ -101,7 +99,11 @@ impl ScalarExpr {
     /// A literal.
     pub fn literal(datum: Datum<'_>, scalar: ScalarType) -> ScalarExpr {
         let nullable = datum.is_null();
-        let ty = ColumnType { scalar, typmod: Typmod::NONE, nullable };
+        let ty = ColumnType {
+            scalar,
+            typmod: Typmod::NONE,
+            nullable,
+        };
         ScalarExpr::Literal(Row::pack([datum]), ty)
     }
 
@@ -136,15 +138,27 @@ impl ScalarExpr {
                 let desc = crate::registry::get(*func);
                 let nullable = !(desc.strict && desc.never_null)
                     || args.iter().any(|a| a.ty(columns).nullable);
-                ColumnType { scalar: types.result.clone(), typmod: types.typmod, nullable }
+                ColumnType {
+                    scalar: types.result.clone(),
+                    typmod: types.typmod,
+                    nullable,
+                }
             }
-            ScalarExpr::And(args) | ScalarExpr::Or(args) => {
-                ScalarType::Bool.nullable().with_nullable(args.iter().any(|a| a.ty(columns).nullable))
-            }
+            ScalarExpr::And(args) | ScalarExpr::Or(args) => ScalarType::Bool
+                .nullable()
+                .with_nullable(args.iter().any(|a| a.ty(columns).nullable)),
             ScalarExpr::If { then, els, .. } => {
                 let (then, els) = (then.ty(columns), els.ty(columns));
-                let typmod = if then.typmod == els.typmod { then.typmod } else { Typmod::NONE };
-                ColumnType { typmod, nullable: then.nullable || els.nullable, ..then }
+                let typmod = if then.typmod == els.typmod {
+                    then.typmod
+                } else {
+                    Typmod::NONE
+                };
+                ColumnType {
+                    typmod,
+                    nullable: then.nullable || els.nullable,
+                    ..then
+                }
             }
             ScalarExpr::Coalesce(args) => {
                 let types: Vec<_> = args.iter().map(|a| a.ty(columns)).collect();
@@ -156,7 +170,9 @@ impl ScalarExpr {
                 ty
             }
             ScalarExpr::IsNull(_) => ScalarType::Bool.not_null(),
-            ScalarExpr::Not(arg) => ScalarType::Bool.nullable().with_nullable(arg.ty(columns).nullable),
+            ScalarExpr::Not(arg) => ScalarType::Bool
+                .nullable()
+                .with_nullable(arg.ty(columns).nullable),
         }
     }
 
@@ -176,7 +192,11 @@ impl ScalarExpr {
             }
             ScalarExpr::And(args) => eval_connective(args, false, datums, arena),
             ScalarExpr::Or(args) => eval_connective(args, true, datums, arena),
-            ScalarExpr::If { condition, then, els } => match condition.eval(datums, arena) {
+            ScalarExpr::If {
+                condition,
+                then,
+                els,
+            } => match condition.eval(datums, arena) {
                 Datum::Bool(true) => then.eval(datums, arena),
                 error @ Datum::Error(_) => error,
                 _ => els.eval(datums, arena),
@@ -205,7 +225,11 @@ impl ScalarExpr {
             | ScalarExpr::And(args)
             | ScalarExpr::Or(args)
             | ScalarExpr::Coalesce(args) => args.iter().for_each(f),
-            ScalarExpr::If { condition, then, els } => {
+            ScalarExpr::If {
+                condition,
+                then,
+                els,
+            } => {
                 f(condition);
                 f(then);
                 f(els);
@@ -222,7 +246,11 @@ impl ScalarExpr {
             | ScalarExpr::And(args)
             | ScalarExpr::Or(args)
             | ScalarExpr::Coalesce(args) => args.iter_mut().for_each(f),
-            ScalarExpr::If { condition, then, els } => {
+            ScalarExpr::If {
+                condition,
+                then,
+                els,
+            } => {
                 f(condition);
                 f(then);
                 f(els);

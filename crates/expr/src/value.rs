@@ -18,11 +18,6 @@ pub(crate) struct Ts(pub i64);
 /// A timestamp with time zone: microseconds, UTC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TsTz(pub i64);
-/// An oid or a reg* value.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Oid(pub u32);
-/// A uuid.
-pub(crate) struct Uuid(pub [u8; 16]);
 /// char(n) with its padding.
 pub(crate) struct BpChar<'a>(pub &'a str);
 /// bytea, borrowed.
@@ -49,7 +44,10 @@ pub(crate) trait IntoDatum<'a> {
 
 /// XX000: the call's arguments are not those of its declaration.
 pub(crate) fn mismatch() -> EvalError {
-    EvalError::new(SqlState::INTERNAL_ERROR, "function called with arguments of other types")
+    EvalError::new(
+        SqlState::INTERNAL_ERROR,
+        "function called with arguments of other types",
+    )
 }
 
 macro_rules! plain {
@@ -83,8 +81,6 @@ plain! {
     Ts, Datum::Timestamp(v) => Ts(v), v => Datum::Timestamp(v.0);
     TsTz, Datum::TimestampTz(v) => TsTz(v), v => Datum::TimestampTz(v.0);
     Interval, Datum::Interval(v) => v, v => Datum::Interval(v);
-    Uuid, Datum::Uuid(v) => Uuid(v), v => Datum::Uuid(v.0);
-    Oid, Datum::Oid(v) => Oid(v), v => Datum::Oid(v.0);
     BpChar<'a>, Datum::BpChar(v) => BpChar(v), v => Datum::BpChar(v.0);
     Bytes<'a>, Datum::Bytea(v) => Bytes(v), v => Datum::Bytea(v.0);
     Json<'a>, Datum::Jsonb(v) => v, v => Datum::Jsonb(v);
@@ -112,7 +108,11 @@ impl<'a> FromDatum<'a> for Datum<'a> {
 
 impl<'a, T: FromDatum<'a>> FromDatum<'a> for Option<T> {
     fn from_datum(datum: Datum<'a>) -> Result<Self, EvalError> {
-        if datum.is_null() { Ok(None) } else { T::from_datum(datum).map(Some) }
+        if datum.is_null() {
+            Ok(None)
+        } else {
+            T::from_datum(datum).map(Some)
+        }
     }
 }
 

@@ -35,21 +35,35 @@ fn multiply(a: i64, b: i64) -> Result<i64, EvalError> {
 }
 
 fn divide(a: i64, b: i64) -> Result<i64, EvalError> {
-    if b == 0 { Err(EvalError::division_by_zero()) } else { bigint(a.checked_div(b)) }
+    if b == 0 {
+        Err(EvalError::division_by_zero())
+    } else {
+        bigint(a.checked_div(b))
+    }
 }
 
 fn remainder(a: i64, b: i64) -> Result<i64, EvalError> {
-    if b == 0 { Err(EvalError::division_by_zero()) } else { Ok(a.wrapping_rem(b)) }
+    if b == 0 {
+        Err(EvalError::division_by_zero())
+    } else {
+        Ok(a.wrapping_rem(b))
+    }
 }
 
 /// 22003, as Postgres words a float result beyond the range.
 pub(crate) fn overflow() -> EvalError {
-    EvalError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: overflow")
+    EvalError::new(
+        SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+        "value out of range: overflow",
+    )
 }
 
 /// 22003, as Postgres words a float result too close to zero.
 pub(crate) fn underflow() -> EvalError {
-    EvalError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: underflow")
+    EvalError::new(
+        SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+        "value out of range: underflow",
+    )
 }
 
 /// A float of either width, for rules that are the same.
@@ -74,7 +88,11 @@ impl Float for f64 {
 
 /// A sum or difference: infinite only if an operand is.
 fn float_sum<T: Float>(a: T, b: T, result: T) -> Result<T, EvalError> {
-    if result.infinite() && !a.infinite() && !b.infinite() { Err(overflow()) } else { Ok(result) }
+    if result.infinite() && !a.infinite() && !b.infinite() {
+        Err(overflow())
+    } else {
+        Ok(result)
+    }
 }
 
 fn float_product<T: Float>(a: T, b: T, result: T) -> Result<T, EvalError> {
@@ -105,9 +123,15 @@ fn float_quotient<T: Float + std::ops::Div<Output = T>>(a: T, b: T) -> Result<T,
 macro_rules! integers {
     ($out:ident, $name:literal, $doc:literal, $f:ident) => {
         let mut push = |signature, eval| $out.push(FunctionDesc::new($name, signature, $doc, eval));
-        push("int4, int4 -> int4", eval!(|a: i32, b: i32| $f(a.into(), b.into()).and_then(int4)));
+        push(
+            "int4, int4 -> int4",
+            eval!(|a: i32, b: i32| $f(a.into(), b.into()).and_then(int4)),
+        );
         push("int8, int8 -> int8", eval!(|a: i64, b: i64| $f(a, b)));
-        push("int2, int2 -> int2", eval!(|a: i16, b: i16| $f(a.into(), b.into()).and_then(int2)));
+        push(
+            "int2, int2 -> int2",
+            eval!(|a: i16, b: i16| $f(a.into(), b.into()).and_then(int2)),
+        );
     };
 }
 
@@ -115,28 +139,58 @@ macro_rules! integers {
 macro_rules! mixed_integers {
     ($out:ident, $name:literal, $doc:literal, $f:ident) => {
         let mut push = |signature, eval| $out.push(FunctionDesc::new($name, signature, $doc, eval));
-        push("int2, int4 -> int4", eval!(|a: i16, b: i32| $f(a.into(), b.into()).and_then(int4)));
-        push("int4, int2 -> int4", eval!(|a: i32, b: i16| $f(a.into(), b.into()).and_then(int4)));
-        push("int2, int8 -> int8", eval!(|a: i16, b: i64| $f(a.into(), b)));
-        push("int8, int2 -> int8", eval!(|a: i64, b: i16| $f(a, b.into())));
-        push("int4, int8 -> int8", eval!(|a: i32, b: i64| $f(a.into(), b)));
-        push("int8, int4 -> int8", eval!(|a: i64, b: i32| $f(a, b.into())));
+        push(
+            "int2, int4 -> int4",
+            eval!(|a: i16, b: i32| $f(a.into(), b.into()).and_then(int4)),
+        );
+        push(
+            "int4, int2 -> int4",
+            eval!(|a: i32, b: i16| $f(a.into(), b.into()).and_then(int4)),
+        );
+        push(
+            "int2, int8 -> int8",
+            eval!(|a: i16, b: i64| $f(a.into(), b)),
+        );
+        push(
+            "int8, int2 -> int8",
+            eval!(|a: i64, b: i16| $f(a, b.into())),
+        );
+        push(
+            "int4, int8 -> int8",
+            eval!(|a: i32, b: i64| $f(a.into(), b)),
+        );
+        push(
+            "int8, int4 -> int8",
+            eval!(|a: i64, b: i32| $f(a, b.into())),
+        );
     };
 }
 
 macro_rules! floats {
     ($out:ident, $name:literal, $doc:literal, $a:ident, $b:ident, $result:expr) => {
         let mut push = |signature, eval| $out.push(FunctionDesc::new($name, signature, $doc, eval));
-        push("float8, float8 -> float8", eval!(|$a: f64, $b: f64| $result));
-        push("float4, float4 -> float4", eval!(|$a: f32, $b: f32| $result));
-        push("float4, float8 -> float8", eval!(|x: f32, $b: f64| {
-            let $a = f64::from(x);
-            $result
-        }));
-        push("float8, float4 -> float8", eval!(|$a: f64, y: f32| {
-            let $b = f64::from(y);
-            $result
-        }));
+        push(
+            "float8, float8 -> float8",
+            eval!(|$a: f64, $b: f64| $result),
+        );
+        push(
+            "float4, float4 -> float4",
+            eval!(|$a: f32, $b: f32| $result),
+        );
+        push(
+            "float4, float8 -> float8",
+            eval!(|x: f32, $b: f64| {
+                let $a = f64::from(x);
+                $result
+            }),
+        );
+        push(
+            "float8, float4 -> float8",
+            eval!(|$a: f64, y: f32| {
+                let $b = f64::from(y);
+                $result
+            }),
+        );
     };
 }
 
@@ -156,21 +210,52 @@ fn declare_binary(out: &mut Declarations) {
     integers!(out, "*", "Product.", multiply);
     mixed_integers!(out, "*", "Product.", multiply);
     floats!(out, "*", "Product.", a, b, float_product(a, b, a * b));
-    integers!(out, "/", "Quotient; of integers, truncated towards zero.", divide);
-    mixed_integers!(out, "/", "Quotient; of integers, truncated towards zero.", divide);
+    integers!(
+        out,
+        "/",
+        "Quotient; of integers, truncated towards zero.",
+        divide
+    );
+    mixed_integers!(
+        out,
+        "/",
+        "Quotient; of integers, truncated towards zero.",
+        divide
+    );
     floats!(out, "/", "Quotient.", a, b, float_quotient(a, b));
     integers!(out, "%", "Remainder, of the dividend's sign.", remainder);
     integers!(out, "mod", "Remainder, of the dividend's sign.", remainder);
     let mut numeric = |name, doc, eval| {
-        out.push(FunctionDesc::new(name, "numeric, numeric -> numeric", doc, eval));
+        out.push(FunctionDesc::new(
+            name,
+            "numeric, numeric -> numeric",
+            doc,
+            eval,
+        ));
     };
     numeric("+", "Sum.", eval!(|a: Numeric, b: Numeric| a.add(&b)));
-    numeric("-", "Difference.", eval!(|a: Numeric, b: Numeric| a.sub(&b)));
+    numeric(
+        "-",
+        "Difference.",
+        eval!(|a: Numeric, b: Numeric| a.sub(&b)),
+    );
     numeric("*", "Product.", eval!(|a: Numeric, b: Numeric| a.mul(&b)));
     numeric("/", "Quotient.", eval!(|a: Numeric, b: Numeric| a.div(&b)));
-    numeric("%", "Remainder, of the dividend's sign.", eval!(|a: Numeric, b: Numeric| a.rem(&b)));
-    numeric("mod", "Remainder, of the dividend's sign.", eval!(|a: Numeric, b: Numeric| a.rem(&b)));
-    numeric("div", "Quotient truncated towards zero.", eval!(|a: Numeric, b: Numeric| a.div_trunc(&b)));
+    numeric(
+        "%",
+        "Remainder, of the dividend's sign.",
+        eval!(|a: Numeric, b: Numeric| a.rem(&b)),
+    );
+    numeric(
+        "mod",
+        "Remainder, of the dividend's sign.",
+        eval!(|a: Numeric, b: Numeric| a.rem(&b)),
+    );
+    numeric(
+        "div",
+        "Quotient truncated towards zero.",
+        eval!(|a: Numeric, b: Numeric| a.div_trunc(&b)),
+    );
 }
 
 fn declare_unary(out: &mut Declarations) {

@@ -30,13 +30,39 @@ pub(super) fn declare(out: &mut Declarations) {
     let mut left = |signature, eval| {
         out.push(FunctionDesc::new("<<", signature, "Bitwise shift left.", eval).infallible());
     };
-    left("int2, int4 -> int2", eval!(|a: i16, n: i32| i32::from(a).wrapping_shl(n as u32) as i16));
-    left("int4, int4 -> int4", eval!(|a: i32, n: i32| a.wrapping_shl(n as u32)));
-    left("int8, int4 -> int8", eval!(|a: i64, n: i32| a.wrapping_shl(n as u32)));
+    left(
+        "int2, int4 -> int2",
+        eval!(|a: i16, n: i32| i32::from(a).wrapping_shl(n as u32) as i16),
+    );
+    left(
+        "int4, int4 -> int4",
+        eval!(|a: i32, n: i32| a.wrapping_shl(n as u32)),
+    );
+    left(
+        "int8, int4 -> int8",
+        eval!(|a: i64, n: i32| a.wrapping_shl(n as u32)),
+    );
     let mut right = |signature, eval| {
-        out.push(FunctionDesc::new(">>", signature, "Bitwise shift right, keeping the sign.", eval).infallible());
+        out.push(
+            FunctionDesc::new(
+                ">>",
+                signature,
+                "Bitwise shift right, keeping the sign.",
+                eval,
+            )
+            .infallible(),
+        );
     };
-    right("int2, int4 -> int2", eval!(|a: i16, n: i32| i32::from(a).wrapping_shr(n as u32) as i16));
-    right("int4, int4 -> int4", eval!(|a: i32, n: i32| a.wrapping_shr(n as u32)));
-    right("int8, int4 -> int8", eval!(|a: i64, n: i32| a.wrapping_shr(n as u32)));
+    right(
+        "int2, int4 -> int2",
+        eval!(|a: i16, n: i32| i32::from(a).wrapping_shr(n as u32) as i16),
+    );
+    right(
+        "int4, int4 -> int4",
+        eval!(|a: i32, n: i32| a.wrapping_shr(n as u32)),
+    );
+    right(
+        "int8, int4 -> int8",
+        eval!(|a: i64, n: i32| a.wrapping_shr(n as u32)),
+    );
 }

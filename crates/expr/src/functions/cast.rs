@@ -69,9 +69,15 @@ fn to_string<'a>(
         Datum::Text(s) => s,
         Datum::BpChar(s) => s.trim_end_matches(' '),
         Datum::Bool(v) if *to != ScalarType::Name => {
-            if v { "true" } else { "false" }
+            if v {
+                "true"
+            } else {
+                "false"
+            }
         }
-        Datum::Int32(v) if *to == ScalarType::InternalChar => return number::char_of_code(v, arena),
+        Datum::Int32(v) if *to == ScalarType::InternalChar => {
+            return number::char_of_code(v, arena);
+        }
         datum => arena.string(context::to_text(types, from, datum)?),
     };
     Ok(match to {
@@ -92,7 +98,9 @@ fn convert_array<'a>(
     types: &CallTypes,
     arena: &'a RowArena,
 ) -> Result<Datum<'a>, EvalError> {
-    let ScalarType::Array(from) = from else { return Err(mismatch()) };
+    let ScalarType::Array(from) = from else {
+        return Err(mismatch());
+    };
     let mut elements = Vec::with_capacity(values.len());
     for value in values.elements() {
         elements.push(convert(value, from, to, types, arena)?);
@@ -106,7 +114,9 @@ fn cast<'a>(
     args: &[Datum<'a>],
     arena: &'a RowArena,
 ) -> Result<Datum<'a>, EvalError> {
-    let ([datum, ..], [from, ..]) = (args, types.args.as_slice()) else { return Err(mismatch()) };
+    let ([datum, ..], [from, ..]) = (args, types.args.as_slice()) else {
+        return Err(mismatch());
+    };
     convert(*datum, from, &types.result, types, arena)
 }
 
@@ -142,33 +152,55 @@ fn declaration(from: ParamType, to: ParamType, infallible: bool, stable: bool) -
         strict: true,
         never_null: true,
         infallible,
-        volatility: if stable { Volatility::Stable } else { Volatility::Immutable },
+        volatility: if stable {
+            Volatility::Stable
+        } else {
+            Volatility::Immutable
+        },
         doc: "CAST: the value as another type.",
         eval: cast,
     }
 }
 
 pub(super) fn declare(out: &mut Declarations) {
-    let elements: Vec<_> =
-        ScalarType::all().into_iter().filter(|t| !matches!(t, ScalarType::Array(_))).collect();
+    let elements: Vec<_> = ScalarType::all()
+        .into_iter()
+        .filter(|t| !matches!(t, ScalarType::Array(_)))
+        .collect();
     for from in &elements {
         for to in &elements {
             if from == to || cast_context(from, to).is_none() {
                 continue;
             }
-            let through_catalog = is_catalog(from) && to.is_stringlike()
-                || is_catalog(to) && from.is_stringlike();
-            let (from_param, to_param) = (ParamType::Exact(from.clone()), ParamType::Exact(to.clone()));
-            out.push(declaration(from_param, to_param, is_total(from, to), through_catalog));
+            let through_catalog =
+                is_catalog(from) && to.is_stringlike() || is_catalog(to) && from.is_stringlike();
+            let (from_param, to_param) =
+                (ParamType::Exact(from.clone()), ParamType::Exact(to.clone()));
+            out.push(declaration(
+                from_param,
+                to_param,
+                is_total(from, to),
+                through_catalog,
+            ));
         }
     }
     let record = ParamType::Exact(ScalarType::Record(Vec::new()));
-    for ty in elements.iter().filter(|t| matches!(t, ScalarType::Text | ScalarType::Varchar | ScalarType::BpChar | ScalarType::Name)) {
+    for ty in elements.iter().filter(|t| {
+        matches!(
+            t,
+            ScalarType::Text | ScalarType::Varchar | ScalarType::BpChar | ScalarType::Name
+        )
+    }) {
         let ty = ParamType::Exact(ty.clone());
         out.push(declaration(ty.clone(), ParamType::AnyArray, false, false));
         out.push(declaration(ParamType::AnyArray, ty.clone(), false, false));
         out.push(declaration(record.clone(), ty, false, false));
     }
-    out.push(declaration(ParamType::AnyArray, ParamType::AnyArray, false, false));
+    out.push(declaration(
+        ParamType::AnyArray,
+        ParamType::AnyArray,
+        false,
+        false,
+    ));
     out.push(declaration(record.clone(), record, true, false));
 }

@@ -3,28 +3,59 @@
 use super::Declarations;
 use crate::compare::{compare, compare_times};
 use crate::registry::{Eval, FunctionDesc};
-use crate::value::mismatch;
 use crate::scalar::CallTypes;
+use crate::value::mismatch;
 use everview_repr::{Datum, EvalError};
 use std::cmp::Ordering;
 
 /// Types that are compared with themselves.
 const SAME: &[&str] = &[
-    "int4", "int8", "text", "float8", "numeric", "bool", "int2", "float4", "bpchar", "name", "char",
-    "bytea", "date", "time", "timestamp", "timestamptz", "interval", "uuid", "jsonb", "oid",
-    "anyarray", "record",
+    "int4",
+    "int8",
+    "text",
+    "float8",
+    "numeric",
+    "bool",
+    "int2",
+    "float4",
+    "bpchar",
+    "name",
+    "char",
+    "bytea",
+    "date",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "interval",
+    "uuid",
+    "jsonb",
+    "oid",
+    "anyarray",
+    "record",
 ];
 
 /// Pairs of types that are compared by value.
 const MIXED: &[&str] = &[
-    "int2, int4", "int2, int8", "int4, int2", "int4, int8", "int8, int2", "int8, int4",
-    "float4, float8", "float8, float4", "name, text", "text, name",
+    "int2, int4",
+    "int2, int8",
+    "int4, int2",
+    "int4, int8",
+    "int8, int2",
+    "int8, int4",
+    "float4, float8",
+    "float8, float4",
+    "name, text",
+    "text, name",
 ];
 
 /// Pairs of types whose comparison can need the session's time zone.
 const TIMES: &[&str] = &[
-    "date, timestamp", "date, timestamptz", "timestamp, date", "timestamp, timestamptz",
-    "timestamptz, date", "timestamptz, timestamp",
+    "date, timestamp",
+    "date, timestamptz",
+    "timestamp, date",
+    "timestamp, timestamptz",
+    "timestamptz, date",
+    "timestamptz, timestamp",
 ];
 
 fn pair<'d>(args: &[Datum<'d>]) -> Result<(Datum<'d>, Datum<'d>), EvalError> {
@@ -73,7 +104,12 @@ fn declare_operator(
         out.push(FunctionDesc::new(name, &format!("{types} -> bool"), doc, eval).infallible());
     }
     for types in TIMES {
-        out.push(FunctionDesc::new(name, &format!("{types} -> bool"), doc, zoned));
+        out.push(FunctionDesc::new(
+            name,
+            &format!("{types} -> bool"),
+            doc,
+            zoned,
+        ));
     }
 }
 
@@ -118,8 +154,16 @@ fn declare_distinct(out: &mut Declarations) {
     let is: Eval = |types, args, _| Ok(Datum::Bool(distinct(types, args)?));
     let is_not: Eval = |types, args, _| Ok(Datum::Bool(!distinct(types, args)?));
     for (name, doc, eval) in [
-        ("is_distinct", "IS DISTINCT FROM: not equal, where NULL equals NULL.", is),
-        ("is_not_distinct", "IS NOT DISTINCT FROM: equal, where NULL equals NULL.", is_not),
+        (
+            "is_distinct",
+            "IS DISTINCT FROM: not equal, where NULL equals NULL.",
+            is,
+        ),
+        (
+            "is_not_distinct",
+            "IS NOT DISTINCT FROM: equal, where NULL equals NULL.",
+            is_not,
+        ),
     ] {
         let start = out.len();
         declare_operator(out, name, doc, eval, eval);
@@ -132,7 +176,9 @@ fn declare_distinct(out: &mut Declarations) {
 /// The first of the extreme values; NULLs are passed over.
 fn extreme<'a>(args: &[Datum<'a>], keep: Ordering) -> Datum<'a> {
     let values = args.iter().copied().filter(|d| !d.is_null());
-    values.reduce(|best, d| if compare(d, best) == keep { d } else { best }).unwrap_or(Datum::Null)
+    values
+        .reduce(|best, d| if compare(d, best) == keep { d } else { best })
+        .unwrap_or(Datum::Null)
 }
 
 fn count_nulls<'a>(args: &[Datum<'a>], nulls: bool) -> Datum<'a> {
@@ -151,22 +197,37 @@ pub(super) fn declare(out: &mut Declarations) {
     let greatest: Eval = |_, args, _| Ok(extreme(args, Ordering::Greater));
     let least: Eval = |_, args, _| Ok(extreme(args, Ordering::Less));
     out.push(
-        FunctionDesc::new("greatest", list, "The largest of the values that are not NULL.", greatest)
-            .lenient()
-            .infallible(),
+        FunctionDesc::new(
+            "greatest",
+            list,
+            "The largest of the values that are not NULL.",
+            greatest,
+        )
+        .lenient()
+        .infallible(),
     );
     out.push(
-        FunctionDesc::new("least", list, "The smallest of the values that are not NULL.", least)
-            .lenient()
-            .infallible(),
+        FunctionDesc::new(
+            "least",
+            list,
+            "The smallest of the values that are not NULL.",
+            least,
+        )
+        .lenient()
+        .infallible(),
     );
     let nonnulls: Eval = |_, args, _| Ok(count_nulls(args, false));
     let nulls: Eval = |_, args, _| Ok(count_nulls(args, true));
     let any = "variadic any -> int4";
     out.push(
-        FunctionDesc::new("num_nonnulls", any, "How many arguments are not NULL.", nonnulls)
-            .lenient()
-            .infallible(),
+        FunctionDesc::new(
+            "num_nonnulls",
+            any,
+            "How many arguments are not NULL.",
+            nonnulls,
+        )
+        .lenient()
+        .infallible(),
     );
     out.push(
         FunctionDesc::new("num_nulls", any, "How many arguments are NULL.", nulls)

@@ -22,7 +22,10 @@ pub(crate) fn zone(types: &CallTypes) -> Result<Arc<Formatting>, EvalError> {
             "" | "UTC" => Zone::utc(),
             name => Zone::parse_setting(name)?,
         };
-        let formatting = Arc::new(Formatting { time_zone });
+        let formatting = Arc::new(Formatting {
+            time_zone,
+            now: None,
+        });
         *last = Some((types.time_zone.clone(), formatting.clone()));
         Ok(formatting)
     })
@@ -70,7 +73,9 @@ fn push_catalog_array(
     array: everview_repr::Array<'_>,
     out: &mut String,
 ) -> Result<(), EvalError> {
-    let ScalarType::Array(element) = ty else { return Ok(()) };
+    let ScalarType::Array(element) = ty else {
+        return Ok(());
+    };
     let mut names = Vec::new();
     for value in array.elements() {
         names.push(match value {
@@ -78,10 +83,17 @@ fn push_catalog_array(
             _ => None,
         });
     }
-    let datums = names.iter().map(|n| n.as_deref().map_or(Datum::Null, Datum::Text));
+    let datums = names
+        .iter()
+        .map(|n| n.as_deref().map_or(Datum::Null, Datum::Text));
     let packed = everview_repr::array::build(&array.dimensions(), datums);
     let named = Datum::Array(everview_repr::Array::from_packed(&packed));
-    text::format_with(&ScalarType::Array(Box::new(ScalarType::Text)), named, &*zone(types)?, out);
+    text::format_with(
+        &ScalarType::Array(Box::new(ScalarType::Text)),
+        named,
+        &*zone(types)?,
+        out,
+    );
     Ok(())
 }
 
@@ -95,7 +107,9 @@ fn catalog_name(types: &CallTypes, ty: &ScalarType, oid: u32) -> Result<String, 
     {
         return Ok(known.sql_name());
     }
-    let Some((_, out)) = needs_catalog(ty) else { return Ok(oid.to_string()) };
+    let Some((_, out)) = needs_catalog(ty) else {
+        return Ok(oid.to_string());
+    };
     let row = ask_row(out, types, &[Datum::Oid(oid)])?;
     Ok(row.first().as_str().unwrap_or_default().to_string())
 }
@@ -127,52 +141,38 @@ pub(crate) fn from_text<'a>(
             return ask_named(input, types, &[Datum::Text(text)], arena);
         }
     }
-    if let Some(datum) = relative_to_now(types, ty, text, arena)? {
-        return Ok(datum);
+    if let Some(now) = now_for(types, ty, text)? {
+        let formatting = Formatting {
+            now: Some(now),
+            ..(*zone(types)?).clone()
+        };
+        return text::parse_with(ty, text, &formatting, arena);
     }
     text::parse_with(ty, text, &*zone(types)?, arena)
 }
 
-/// `now`, `today`, `tomorrow`, `yesterday` as dates and timestamps.
-fn relative_to_now<'a>(
-    types: &CallTypes,
-    ty: &ScalarType,
-    text: &str,
-    arena: &'a RowArena,
-) -> Result<Option<Datum<'a>>, EvalError> {
-    use ScalarType::{Date, Time, Timestamp, TimestampTz};
-    // The shortest of the words has three letters; dates and times start with a digit.
-    if !matches!(ty, Date | Time | Timestamp | TimestampTz)
-        || !text.trim_start().starts_with(|c: char| c.is_ascii_alphabetic())
-    {
+/// The current time, where a text can mean it: `now`, `today 10:00`, `tomorrow`. Such words start with a letter, so
+/// that the usual dates ask nobody.
+fn now_for(types: &CallTypes, ty: &ScalarType, text: &str) -> Result<Option<i64>, EvalError> {
+    use ScalarType::{Array, Date, Time, Timestamp, TimestampTz};
+    let is_date = |ty: &ScalarType| matches!(ty, Date | Time | Timestamp | TimestampTz);
+    let concerned = match ty {
+        Array(element) => is_date(element),
+        ty => {
+            is_date(ty)
+                && text
+                    .trim_start()
+                    .starts_with(|c: char| c.is_ascii_alphabetic())
+        }
+    };
+    if !concerned || types.environment.is_none() {
         return Ok(None);
     }
-    let days = match text.trim().to_ascii_lowercase().as_str() {
-        "now" => None,
-        "today" => Some(0),
-        "tomorrow" => Some(1),
-        "yesterday" => Some(-1),
-        _ => return Ok(None),
-    };
-    if *ty == Time && days.is_some() {
-        return Ok(None);
+    match ask_row("now", types, &[])?.first() {
+        Datum::TimestampTz(now) => Ok(Some(now)),
+        _ => Err(crate::value::mismatch()),
     }
-    let Datum::TimestampTz(now) = ask_named("now", types, &[], arena)? else {
-        return Err(crate::value::mismatch());
-    };
-    let zone = zone(types)?;
-    let local = zone.time_zone.to_local(now)?;
-    let day = local.div_euclid(MICROS_PER_DAY) + days.unwrap_or(0);
-    let local = if days.is_some() { day * MICROS_PER_DAY } else { local };
-    Ok(Some(match ty {
-        Date => Datum::Date(day as i32),
-        Time => Datum::Time(local.rem_euclid(MICROS_PER_DAY)),
-        Timestamp => Datum::Timestamp(local),
-        _ => Datum::TimestampTz(zone.time_zone.to_utc(local)?),
-    }))
 }
-
-const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 fn ask_row(name: &str, types: &CallTypes, args: &[Datum<'_>]) -> Result<Row, EvalError> {
     match &types.environment {

@@ -40,16 +40,25 @@ fn number(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Option
         let next = value.unwrap_or(0) * 10 + i64::from(digit);
         if next > i64::from(i32::MAX) {
             let message = "number is out of range";
-            return Err(EvalError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message));
+            return Err(EvalError::new(
+                SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+                message,
+            ));
         }
         value = Some(next);
     }
-    if chars.peek().is_none() { Err(unterminated()) } else { Ok(value) }
+    if chars.peek().is_none() {
+        Err(unterminated())
+    } else {
+        Ok(value)
+    }
 }
 
 fn position(value: i64) -> Result<usize, EvalError> {
     if value == 0 {
-        return Err(bad("format specifies argument 0, but arguments are numbered from 1"));
+        return Err(bad(
+            "format specifies argument 0, but arguments are numbered from 1",
+        ));
     }
     Ok(value as usize)
 }
@@ -68,7 +77,9 @@ fn specifier(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Spe
     }
     if chars.next_if_eq(&'*').is_some() {
         out.width = match number(chars)? {
-            Some(value) if chars.next_if_eq(&'$').is_some() => Width::Argument(Some(position(value)?)),
+            Some(value) if chars.next_if_eq(&'$').is_some() => {
+                Width::Argument(Some(position(value)?))
+            }
             Some(_) => return Err(bad("width argument position must be ended by \"$\"")),
             None => Width::Argument(None),
         };
@@ -90,7 +101,10 @@ impl<'a> Arguments<'_, 'a> {
         let at = position.unwrap_or(self.next);
         self.next = at + 1;
         let datum = self.args.get(at).copied();
-        Ok((datum.ok_or_else(|| bad("too few arguments for format()"))?, at))
+        Ok((
+            datum.ok_or_else(|| bad("too few arguments for format()"))?,
+            at,
+        ))
     }
 
     fn width(&mut self, width: &Width) -> Result<i64, EvalError> {
@@ -107,7 +121,9 @@ impl<'a> Arguments<'_, 'a> {
             datum => {
                 let text = context::to_text(self.types, &self.types.args[at], datum)?;
                 let parsed = text.trim().parse::<i32>();
-                parsed.map_err(|_| EvalError::invalid_input("integer", &text))?.into()
+                parsed
+                    .map_err(|_| EvalError::invalid_input("integer", &text))?
+                    .into()
             }
         })
     }
@@ -139,9 +155,17 @@ fn format<'a>(
     args: &[Datum<'a>],
     arena: &'a RowArena,
 ) -> Result<Datum<'a>, EvalError> {
-    let Some(template) = args.first() else { return Err(mismatch()) };
-    let Some(template) = template.as_str() else { return Ok(Datum::Null) };
-    let mut arguments = Arguments { types, args, next: 1 };
+    let Some(template) = args.first() else {
+        return Err(mismatch());
+    };
+    let Some(template) = template.as_str() else {
+        return Ok(Datum::Null);
+    };
+    let mut arguments = Arguments {
+        types,
+        args,
+        next: 1,
+    };
     let mut out = String::new();
     let mut chars = template.chars().peekable();
     while let Some(c) = chars.next() {

@@ -5,7 +5,7 @@ mod trigonometry;
 
 use super::Declarations;
 use super::arithmetic::{overflow, underflow};
-use crate::registry::FunctionDesc;
+use crate::registry::{Eval, FunctionDesc};
 use crate::value::eval;
 use everview_repr::numeric::Numeric;
 use everview_repr::{EvalError, SqlState};
@@ -15,7 +15,11 @@ fn bad_power(message: &str) -> EvalError {
 }
 
 fn bad_logarithm(x: f64) -> Option<EvalError> {
-    let what = if x == 0.0 { "zero" } else { "a negative number" };
+    let what = if x == 0.0 {
+        "zero"
+    } else {
+        "a negative number"
+    };
     (x <= 0.0).then(|| {
         let message = format!("cannot take logarithm of {what}");
         EvalError::new(SqlState::INVALID_ARGUMENT_FOR_LOGARITHM, message)
@@ -82,12 +86,20 @@ fn sign(x: f64) -> f64 {
 }
 
 fn truncate(x: f64) -> f64 {
-    if x >= 0.0 { libm::floor(x) } else { -libm::floor(-x) }
+    if x >= 0.0 {
+        libm::floor(x)
+    } else {
+        -libm::floor(-x)
+    }
 }
 
 fn degrees(x: f64) -> Result<f64, EvalError> {
     let result = x / trigonometry::RADIANS_PER_DEGREE;
-    if result.is_infinite() && !x.is_infinite() { Err(overflow()) } else { Ok(result) }
+    if result.is_infinite() && !x.is_infinite() {
+        Err(overflow())
+    } else {
+        Ok(result)
+    }
 }
 
 macro_rules! double {
@@ -122,15 +134,25 @@ fn declare_rounding(out: &mut Declarations) {
     );
     let places = "numeric, int4 -> numeric";
     let doc = "Rounded to so many decimal places, ties away from zero.";
-    out.push(FunctionDesc::new("round", places, doc, eval!(|x: Numeric, n: i32| x.round(n))));
+    out.push(FunctionDesc::new(
+        "round",
+        places,
+        doc,
+        eval!(|x: Numeric, n: i32| x.round(n)),
+    ));
     let doc = "Truncated to so many decimal places.";
-    out.push(FunctionDesc::new("trunc", places, doc, eval!(|x: Numeric, n: i32| x.trunc(n))));
+    out.push(FunctionDesc::new(
+        "trunc",
+        places,
+        doc,
+        eval!(|x: Numeric, n: i32| x.trunc(n)),
+    ));
     let scale = "numeric -> int4";
     let doc = "Decimal digits in the fraction, as displayed.";
-    let eval = eval!(|x: Numeric| x.scale().map(|s| s as i32));
+    let eval: Eval = eval!(|x: Numeric| x.scale().map(|s| s as i32));
     out.push(FunctionDesc::new("scale", scale, doc, eval).nullable());
     let doc = "The least scale that represents the number.";
-    let eval = eval!(|x: Numeric| x.min_scale().map(|s| s as i32));
+    let eval: Eval = eval!(|x: Numeric| x.min_scale().map(|s| s as i32));
     out.push(FunctionDesc::new("min_scale", scale, doc, eval).nullable());
 }
 
@@ -156,15 +178,31 @@ fn declare_powers(out: &mut Declarations) {
     );
     for name in ["power", "pow", "^"] {
         let doc = "The first raised to the power of the second.";
-        let eval = eval!(|x: f64, y: f64| power(x, y));
-        out.push(FunctionDesc::new(name, "float8, float8 -> float8", doc, eval));
-        let eval = eval!(|x: Numeric, y: Numeric| x.power(&y));
-        out.push(FunctionDesc::new(name, "numeric, numeric -> numeric", doc, eval));
+        let eval: Eval = eval!(|x: f64, y: f64| power(x, y));
+        out.push(FunctionDesc::new(
+            name,
+            "float8, float8 -> float8",
+            doc,
+            eval,
+        ));
+        let eval: Eval = eval!(|x: Numeric, y: Numeric| x.power(&y));
+        out.push(FunctionDesc::new(
+            name,
+            "numeric, numeric -> numeric",
+            doc,
+            eval,
+        ));
     }
     let doc = "Logarithm of the second to the base of the first.";
-    let eval = eval!(|b: Numeric, x: Numeric| Numeric::log(&b, &x));
-    out.push(FunctionDesc::new("log", "numeric, numeric -> numeric", doc, eval));
-    let pi: crate::registry::Eval = |_, _, _| Ok(everview_repr::Datum::Float64(std::f64::consts::PI));
+    let eval: Eval = eval!(|b: Numeric, x: Numeric| Numeric::log(&b, &x));
+    out.push(FunctionDesc::new(
+        "log",
+        "numeric, numeric -> numeric",
+        doc,
+        eval,
+    ));
+    let pi: crate::registry::Eval =
+        |_, _, _| Ok(everview_repr::Datum::Float64(std::f64::consts::PI));
     out.push(FunctionDesc::new("pi", "-> float8", "The constant.", pi).infallible());
 }
 

@@ -15,7 +15,7 @@ mod datetime;
 mod format;
 mod json;
 mod math;
-mod pattern;
+pub(crate) mod pattern;
 mod quantified;
 mod random;
 mod record;

@@ -13,7 +13,9 @@ fn quantify<'a>(
     decisive: bool,
     mut holds: impl FnMut(Datum<'a>, Datum<'a>) -> Result<bool, EvalError>,
 ) -> Result<Datum<'a>, EvalError> {
-    let [left, array, ..] = args else { return Err(mismatch()) };
+    let [left, array, ..] = args else {
+        return Err(mismatch());
+    };
     if array.is_null() {
         return Ok(Datum::Null);
     }
@@ -32,23 +34,41 @@ fn quantify<'a>(
             return Ok(Datum::Bool(decisive));
         }
     }
-    Ok(if null { Datum::Null } else { Datum::Bool(!decisive) })
+    Ok(if null {
+        Datum::Null
+    } else {
+        Datum::Bool(!decisive)
+    })
 }
 
 macro_rules! comparison {
     ($out:ident, $any:literal, $all:literal, $symbol:literal) => {
         let signature = "anycompatible, anycompatiblearray -> bool";
         $out.push(
-            FunctionDesc::new($any, signature, "Whether the comparison holds for an element.", |_, args, _| {
-                quantify(args, true, |a, b| test($symbol, compare(a, b)).ok_or_else(mismatch))
-            })
+            FunctionDesc::new(
+                $any,
+                signature,
+                "Whether the comparison holds for an element.",
+                |_, args, _| {
+                    quantify(args, true, |a, b| {
+                        test($symbol, compare(a, b)).ok_or_else(mismatch)
+                    })
+                },
+            )
             .lenient()
             .infallible(),
         );
         $out.push(
-            FunctionDesc::new($all, signature, "Whether the comparison holds for all elements.", |_, args, _| {
-                quantify(args, false, |a, b| test($symbol, compare(a, b)).ok_or_else(mismatch))
-            })
+            FunctionDesc::new(
+                $all,
+                signature,
+                "Whether the comparison holds for all elements.",
+                |_, args, _| {
+                    quantify(args, false, |a, b| {
+                        test($symbol, compare(a, b)).ok_or_else(mismatch)
+                    })
+                },
+            )
             .lenient()
             .infallible(),
         );
@@ -58,19 +78,35 @@ macro_rules! comparison {
 macro_rules! matching {
     ($out:ident, $any:literal, $all:literal, $matches:path, $expected:literal) => {
         $out.push(
-            FunctionDesc::new($any, "text, text[] -> bool", "Whether a pattern of the array matches.", |_, args, _| {
-                quantify(args, true, |a, b| {
-                    Ok($matches(FromDatum::from_datum(a)?, FromDatum::from_datum(b)?)? == $expected)
-                })
-            })
+            FunctionDesc::new(
+                $any,
+                "text, text[] -> bool",
+                "Whether a pattern of the array matches.",
+                |_, args, _| {
+                    quantify(args, true, |a, b| {
+                        Ok(
+                            $matches(FromDatum::from_datum(a)?, FromDatum::from_datum(b)?)?
+                                == $expected,
+                        )
+                    })
+                },
+            )
             .lenient(),
         );
         $out.push(
-            FunctionDesc::new($all, "text, text[] -> bool", "Whether all patterns of the array match.", |_, args, _| {
-                quantify(args, false, |a, b| {
-                    Ok($matches(FromDatum::from_datum(a)?, FromDatum::from_datum(b)?)? == $expected)
-                })
-            })
+            FunctionDesc::new(
+                $all,
+                "text, text[] -> bool",
+                "Whether all patterns of the array match.",
+                |_, args, _| {
+                    quantify(args, false, |a, b| {
+                        Ok(
+                            $matches(FromDatum::from_datum(a)?, FromDatum::from_datum(b)?)?
+                                == $expected,
+                        )
+                    })
+                },
+            )
             .lenient(),
         );
     };
@@ -89,6 +125,18 @@ pub(super) fn declare(out: &mut Declarations) {
     matching!(out, "any!~~*", "all!~~*", pattern::ilike, false);
     matching!(out, "any~", "all~", pattern::regex_matches, true);
     matching!(out, "any!~", "all!~", pattern::regex_matches, false);
-    matching!(out, "any~*", "all~*", pattern::regex_matches_insensitive, true);
-    matching!(out, "any!~*", "all!~*", pattern::regex_matches_insensitive, false);
+    matching!(
+        out,
+        "any~*",
+        "all~*",
+        pattern::regex_matches_insensitive,
+        true
+    );
+    matching!(
+        out,
+        "any!~*",
+        "all!~*",
+        pattern::regex_matches_insensitive,
+        false
+    );
 }

@@ -10,7 +10,10 @@ use everview_repr::{Datum, EvalError, SqlState};
 pub(super) const MAX_BYTES: usize = 0x3fff_ffff;
 
 pub(super) fn too_long() -> EvalError {
-    EvalError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "requested length too large")
+    EvalError::new(
+        SqlState::PROGRAM_LIMIT_EXCEEDED,
+        "requested length too large",
+    )
 }
 
 /// Case by Unicode's simple mappings: one character to one.
@@ -83,13 +86,21 @@ fn length(s: &str) -> i32 {
 }
 
 fn left(s: &str, n: i32) -> &str {
-    let count = if n >= 0 { i64::from(n) } else { (i64::from(length(s)) + i64::from(n)).max(0) };
+    let count = if n >= 0 {
+        i64::from(n)
+    } else {
+        (i64::from(length(s)) + i64::from(n)).max(0)
+    };
     &s[..offset(s, count as usize)]
 }
 
 fn right(s: &str, n: i32) -> &str {
     let all = i64::from(length(s));
-    let skip = if n >= 0 { (all - i64::from(n)).max(0) } else { -i64::from(n) };
+    let skip = if n >= 0 {
+        (all - i64::from(n)).max(0)
+    } else {
+        -i64::from(n)
+    };
     &s[offset(s, skip as usize)..]
 }
 
@@ -103,7 +114,11 @@ fn pad(s: &str, to: i32, fill: &str, left: bool) -> Result<String, EvalError> {
         return Ok(s[..offset(s, to)].to_string());
     }
     let padding: String = fill.chars().cycle().take(to - have).collect();
-    Ok(if left { padding + s } else { s.to_string() + &padding })
+    Ok(if left {
+        padding + s
+    } else {
+        s.to_string() + &padding
+    })
 }
 
 fn trim<'a>(s: &'a str, set: &str, start: bool, end: bool) -> &'a str {
@@ -131,7 +146,9 @@ fn overlay(s: &str, new: &str, start: i32, count: Option<i32>) -> Result<String,
         return Err(EvalError::new(SqlState::SUBSTRING_ERROR, message));
     }
     let count = count.unwrap_or_else(|| length(new));
-    let after = start.checked_add(count).ok_or_else(|| EvalError::out_of_range("integer"))?;
+    let after = start
+        .checked_add(count)
+        .ok_or_else(|| EvalError::out_of_range("integer"))?;
     let head = substring(s, 1, Some(start - 1))?;
     let tail = substring(s, after, None)?;
     Ok([head, new, tail].concat())
@@ -142,10 +159,14 @@ fn chr(code: i32) -> Result<String, EvalError> {
     match code {
         i32::MIN..=-1 => error("character number must be positive".into()),
         0 => error("null character not permitted".into()),
-        0x0011_0000.. => error(format!("requested character too large for encoding: {code}")),
+        0x0011_0000.. => error(format!(
+            "requested character too large for encoding: {code}"
+        )),
         _ => match char::from_u32(code as u32) {
             Some(c) => Ok(c.to_string()),
-            None => error(format!("requested character not valid for encoding: {code}")),
+            None => error(format!(
+                "requested character not valid for encoding: {code}"
+            )),
         },
     }
 }
@@ -153,38 +174,56 @@ fn chr(code: i32) -> Result<String, EvalError> {
 fn declare_lengths(out: &mut Declarations) {
     for name in ["length", "char_length", "character_length"] {
         let doc = "Characters in a string.";
-        out.push(FunctionDesc::new(name, "text -> int4", doc, eval!(|s: &str| length(s))).infallible());
-        let eval = eval!(|s: BpChar<'_>| length(s.0.trim_end_matches(' ')));
+        out.push(
+            FunctionDesc::new(name, "text -> int4", doc, eval!(|s: &str| length(s))).infallible(),
+        );
+        let eval: Eval = eval!(|s: BpChar<'_>| length(s.0.trim_end_matches(' ')));
         out.push(FunctionDesc::new(name, "bpchar -> int4", doc, eval).infallible());
     }
     let doc = "Bytes in a string.";
     let bytes: Eval = eval!(|s: &str| s.len() as i32);
     out.push(FunctionDesc::new("octet_length", "text -> int4", doc, bytes).infallible());
     out.push(FunctionDesc::new("octet_length", "bpchar -> int4", doc, bytes).infallible());
-    let eval = eval!(|s: Bytes<'_>| s.0.len() as i32);
+    let eval: Eval = eval!(|s: Bytes<'_>| s.0.len() as i32);
     out.push(FunctionDesc::new("octet_length", "bytea -> int4", doc, eval).infallible());
     let doc = "Bits in a string.";
-    let eval = eval!(|s: &str| (s.len() as i32).wrapping_mul(8));
+    let eval: Eval = eval!(|s: &str| (s.len() as i32).wrapping_mul(8));
     out.push(FunctionDesc::new("bit_length", "text -> int4", doc, eval).infallible());
-    let eval = eval!(|s: Bytes<'_>| (s.0.len() as i32).wrapping_mul(8));
+    let eval: Eval = eval!(|s: Bytes<'_>| (s.0.len() as i32).wrapping_mul(8));
     out.push(FunctionDesc::new("bit_length", "bytea -> int4", doc, eval).infallible());
 }
 
 fn declare_parts(out: &mut Declarations) {
-    let mut push = |name, signature, doc, eval| out.push(FunctionDesc::new(name, signature, doc, eval));
+    let mut push =
+        |name, signature, doc, eval| out.push(FunctionDesc::new(name, signature, doc, eval));
     for name in ["substring", "substr"] {
         let doc = "The characters from a position on, from 1.";
-        push(name, "text, int4 -> text", doc, eval!(|s: &str, from: i32| substring(s, from, None)));
+        push(
+            name,
+            "text, int4 -> text",
+            doc,
+            eval!(|s: &str, from: i32| substring(s, from, None)),
+        );
         let doc = "So many characters from a position on, from 1.";
-        let eval = eval!(|s: &str, from: i32, n: i32| substring(s, from, Some(n)));
+        let eval: Eval = eval!(|s: &str, from: i32, n: i32| substring(s, from, Some(n)));
         push(name, "text, int4, int4 -> text", doc, eval);
     }
-    push("left", "text, int4 -> text", "The first n characters; negative: all but the last.", eval!(|s: &str, n: i32| left(s, n)));
-    push("right", "text, int4 -> text", "The last n characters; negative: all but the first.", eval!(|s: &str, n: i32| right(s, n)));
+    push(
+        "left",
+        "text, int4 -> text",
+        "The first n characters; negative: all but the last.",
+        eval!(|s: &str, n: i32| left(s, n)),
+    );
+    push(
+        "right",
+        "text, int4 -> text",
+        "The last n characters; negative: all but the first.",
+        eval!(|s: &str, n: i32| right(s, n)),
+    );
     let doc = "Replaces the characters from a position on.";
-    let eval = eval!(|s: &str, new: &str, from: i32, n: i32| overlay(s, new, from, Some(n)));
+    let eval: Eval = eval!(|s: &str, new: &str, from: i32, n: i32| overlay(s, new, from, Some(n)));
     push("overlay", "text, text, int4, int4 -> text", doc, eval);
-    let eval = eval!(|s: &str, new: &str, from: i32| overlay(s, new, from, None));
+    let eval: Eval = eval!(|s: &str, new: &str, from: i32| overlay(s, new, from, None));
     push("overlay", "text, text, int4 -> text", doc, eval);
     for (name, doc, with, without) in [
         (
@@ -203,7 +242,12 @@ fn declare_parts(out: &mut Declarations) {
         push(name, "text, int4, text -> text", doc, with);
         push(name, "text, int4 -> text", doc, without);
     }
-    push("repeat", "text, int4 -> text", "The string so many times.", eval!(|s: &str, n: i32| repeat(s, n)));
+    push(
+        "repeat",
+        "text, int4 -> text",
+        "The string so many times.",
+        eval!(|s: &str, n: i32| repeat(s, n)),
+    );
 }
 
 fn declare_trims(out: &mut Declarations) {
@@ -233,7 +277,7 @@ fn declare_trims(out: &mut Declarations) {
 }
 
 fn declare_concatenation(out: &mut Declarations) {
-    let eval = eval!(|a: &str, b: &str| [a, b].concat());
+    let eval: Eval = eval!(|a: &str, b: &str| [a, b].concat());
     out.push(FunctionDesc::new("||", "text, text -> text", "Concatenation.", eval).infallible());
     let eval: Eval = |types, args, arena| {
         let mut out = String::new();
@@ -243,7 +287,12 @@ fn declare_concatenation(out: &mut Declarations) {
         Ok(Datum::Text(arena.string(out)))
     };
     for signature in ["anynonarray, text -> text", "text, anynonarray -> text"] {
-        out.push(FunctionDesc::new("||", signature, "Concatenation with a value's text form.", eval));
+        out.push(FunctionDesc::new(
+            "||",
+            signature,
+            "Concatenation with a value's text form.",
+            eval,
+        ));
     }
 }
 
@@ -255,10 +304,40 @@ pub(super) fn declare(out: &mut Declarations) {
     let mut push = |name, signature, doc, eval| {
         out.push(FunctionDesc::new(name, signature, doc, eval).infallible());
     };
-    push("upper", "text -> text", "In upper case.", eval!(|s: &str| upper(s)));
-    push("lower", "text -> text", "In lower case.", eval!(|s: &str| lower(s)));
-    push("initcap", "text -> text", "Each word's first letter in upper case, the rest in lower.", eval!(|s: &str| initcap(s)));
-    push("reverse", "text -> text", "The characters from last to first.", eval!(|s: &str| s.chars().rev().collect::<String>()));
-    push("ascii", "text -> int4", "The first character's code point; 0 for the empty string.", eval!(|s: &str| s.chars().next().map_or(0, |c| c as i32)));
-    out.push(FunctionDesc::new("chr", "int4 -> text", "The character of a code point.", eval!(|n: i32| chr(n))));
+    push(
+        "upper",
+        "text -> text",
+        "In upper case.",
+        eval!(|s: &str| upper(s)),
+    );
+    push(
+        "lower",
+        "text -> text",
+        "In lower case.",
+        eval!(|s: &str| lower(s)),
+    );
+    push(
+        "initcap",
+        "text -> text",
+        "Each word's first letter in upper case, the rest in lower.",
+        eval!(|s: &str| initcap(s)),
+    );
+    push(
+        "reverse",
+        "text -> text",
+        "The characters from last to first.",
+        eval!(|s: &str| s.chars().rev().collect::<String>()),
+    );
+    push(
+        "ascii",
+        "text -> int4",
+        "The first character's code point; 0 for the empty string.",
+        eval!(|s: &str| s.chars().next().map_or(0, |c| c as i32)),
+    );
+    out.push(FunctionDesc::new(
+        "chr",
+        "int4 -> text",
+        "The character of a code point.",
+        eval!(|n: i32| chr(n)),
+    ));
 }

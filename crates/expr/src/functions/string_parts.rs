@@ -7,17 +7,22 @@ pub use quote::{quote_ident, quote_literal};
 
 use super::{Declarations, context};
 use crate::registry::{Eval, FunctionDesc};
+use crate::scalar::CallTypes;
 use crate::value::{FromDatum, OwnedArray, eval, mismatch};
 use everview_repr::{Array, Datum, EvalError, RowArena, ScalarType, SqlState, array};
-use crate::scalar::CallTypes;
 
 /// The position of the first occurrence in characters from 1; 0 for none.
 fn position(s: &str, part: &str) -> i32 {
-    s.find(part).map_or(0, |at| s[..at].chars().count() as i32 + 1)
+    s.find(part)
+        .map_or(0, |at| s[..at].chars().count() as i32 + 1)
 }
 
 fn replace(s: &str, from: &str, to: &str) -> String {
-    if from.is_empty() { s.to_string() } else { s.replace(from, to) }
+    if from.is_empty() {
+        s.to_string()
+    } else {
+        s.replace(from, to)
+    }
 }
 
 fn split_part<'a>(s: &'a str, delimiter: &str, n: i32) -> Result<&'a str, EvalError> {
@@ -32,7 +37,11 @@ fn split_part<'a>(s: &'a str, delimiter: &str, n: i32) -> Result<&'a str, EvalEr
         return Ok(if n == 1 || n == -1 { s } else { "" });
     }
     let index = n.unsigned_abs() as usize - 1;
-    let part = if n > 0 { s.split(delimiter).nth(index) } else { rsplit_part(s, delimiter, index) };
+    let part = if n > 0 {
+        s.split(delimiter).nth(index)
+    } else {
+        rsplit_part(s, delimiter, index)
+    };
     Ok(part.unwrap_or(""))
 }
 
@@ -56,23 +65,38 @@ fn translate(s: &str, from: &str, to: &str) -> String {
 pub(crate) fn split<'s>(s: &'s str, delimiter: Option<&str>) -> Vec<&'s str> {
     match delimiter {
         _ if s.is_empty() => Vec::new(),
-        None => s.char_indices().map(|(i, c)| &s[i..i + c.len_utf8()]).collect(),
+        None => s
+            .char_indices()
+            .map(|(i, c)| &s[i..i + c.len_utf8()])
+            .collect(),
         Some("") => vec![s],
         Some(delimiter) => s.split(delimiter).collect(),
     }
 }
 
 fn string_to_array<'a>(args: &[Datum<'a>], arena: &'a RowArena) -> Result<Datum<'a>, EvalError> {
-    let [s, delimiter, rest @ ..] = args else { return Err(mismatch()) };
-    let Some(s) = Option::<&str>::from_datum(*s)? else { return Ok(Datum::Null) };
+    let [s, delimiter, rest @ ..] = args else {
+        return Err(mismatch());
+    };
+    let Some(s) = Option::<&str>::from_datum(*s)? else {
+        return Ok(Datum::Null);
+    };
     let delimiter = Option::<&str>::from_datum(*delimiter)?;
     let null = match rest.first() {
         Some(datum) => Option::<&str>::from_datum(*datum)?,
         None => None,
     };
-    let datum = |part| if Some(part) == null { Datum::Null } else { Datum::Text(part) };
+    let datum = |part| {
+        if Some(part) == null {
+            Datum::Null
+        } else {
+            Datum::Text(part)
+        }
+    };
     let elements: Vec<_> = split(s, delimiter).into_iter().map(datum).collect();
-    Ok(Datum::Array(Array::from_packed(arena.bytes(array::build_vector(&elements)))))
+    Ok(Datum::Array(Array::from_packed(
+        arena.bytes(array::build_vector(&elements)),
+    )))
 }
 
 /// Elements joined; NULL elements are left out, or stand as the given string.
@@ -86,9 +110,10 @@ fn array_to_string<'a>(
     else {
         return Err(mismatch());
     };
-    let (Some(array), Some(delimiter)) =
-        (Option::<Array<'_>>::from_datum(*array)?, Option::<&str>::from_datum(*delimiter)?)
-    else {
+    let (Some(array), Some(delimiter)) = (
+        Option::<Array<'_>>::from_datum(*array)?,
+        Option::<&str>::from_datum(*delimiter)?,
+    ) else {
         return Ok(Datum::Null);
     };
     let null = rest.first().and_then(Datum::as_str);
@@ -118,7 +143,12 @@ fn concat<'a>(
 ) -> Result<Datum<'a>, EvalError> {
     let mut out = String::new();
     let mut first = true;
-    for (datum, ty) in args.iter().zip(&types.args).skip(skip).filter(|(d, _)| !d.is_null()) {
+    for (datum, ty) in args
+        .iter()
+        .zip(&types.args)
+        .skip(skip)
+        .filter(|(d, _)| !d.is_null())
+    {
         if !std::mem::take(&mut first) {
             out.push_str(separator);
         }
@@ -132,10 +162,28 @@ fn declare_lists(out: &mut Declarations) {
     let eval: Eval = |_, args, arena| string_to_array(args, arena);
     out.push(FunctionDesc::new("string_to_array", "text, text -> text[]", doc, eval).lenient());
     let doc = "Splits at a delimiter; parts equal to the third are NULL.";
-    out.push(FunctionDesc::new("string_to_array", "text, text, text -> text[]", doc, eval).lenient());
+    out.push(
+        FunctionDesc::new("string_to_array", "text, text, text -> text[]", doc, eval).lenient(),
+    );
     let doc = "Elements joined by a delimiter; NULLs are left out, or shown as the third.";
-    out.push(FunctionDesc::new("array_to_string", "anyarray, text -> text", doc, array_to_string).lenient());
-    out.push(FunctionDesc::new("array_to_string", "anyarray, text, text -> text", doc, array_to_string).lenient());
+    out.push(
+        FunctionDesc::new(
+            "array_to_string",
+            "anyarray, text -> text",
+            doc,
+            array_to_string,
+        )
+        .lenient(),
+    );
+    out.push(
+        FunctionDesc::new(
+            "array_to_string",
+            "anyarray, text, text -> text",
+            doc,
+            array_to_string,
+        )
+        .lenient(),
+    );
     let eval: Eval = |types, args, arena| concat(types, args, "", 0, arena);
     let doc = "The text forms of all arguments that are not NULL, one after the other.";
     out.push(FunctionDesc::new("concat", "variadic any -> text", doc, eval).lenient());
@@ -153,20 +201,61 @@ pub(super) fn declare(out: &mut Declarations) {
     };
     for name in ["strpos", "position"] {
         let doc = "Where the second occurs in the first, in characters from 1; 0 for nowhere.";
-        push(name, "text, text -> int4", doc, eval!(|s: &str, part: &str| position(s, part)));
+        push(
+            name,
+            "text, text -> int4",
+            doc,
+            eval!(|s: &str, part: &str| position(s, part)),
+        );
     }
     let doc = "Every occurrence of the second replaced by the third.";
-    push("replace", "text, text, text -> text", doc, eval!(|s: &str, a: &str, b: &str| replace(s, a, b)));
-    let doc = "Each character of the second replaced by that at its place in the third, or dropped.";
-    push("translate", "text, text, text -> text", doc, eval!(|s: &str, a: &str, b: &str| translate(s, a, b)));
+    push(
+        "replace",
+        "text, text, text -> text",
+        doc,
+        eval!(|s: &str, a: &str, b: &str| replace(s, a, b)),
+    );
+    let doc =
+        "Each character of the second replaced by that at its place in the third, or dropped.";
+    push(
+        "translate",
+        "text, text, text -> text",
+        doc,
+        eval!(|s: &str, a: &str, b: &str| translate(s, a, b)),
+    );
     let starts = eval!(|s: &str, prefix: &str| s.starts_with(prefix)) as Eval;
-    push("starts_with", "text, text -> bool", "Whether the first starts with the second.", starts);
-    push("^@", "text, text -> bool", "Whether the first starts with the second.", starts);
-    push("to_hex", "int4 -> text", "In hexadecimal.", eval!(|n: i32| format!("{n:x}")));
-    push("to_hex", "int8 -> text", "In hexadecimal.", eval!(|n: i64| format!("{n:x}")));
+    push(
+        "starts_with",
+        "text, text -> bool",
+        "Whether the first starts with the second.",
+        starts,
+    );
+    push(
+        "^@",
+        "text, text -> bool",
+        "Whether the first starts with the second.",
+        starts,
+    );
+    push(
+        "to_hex",
+        "int4 -> text",
+        "In hexadecimal.",
+        eval!(|n: i32| format!("{n:x}")),
+    );
+    push(
+        "to_hex",
+        "int8 -> text",
+        "In hexadecimal.",
+        eval!(|n: i64| format!("{n:x}")),
+    );
     let doc = "The n-th part between delimiters, from the end if negative.";
-    let eval = eval!(|s: &str, d: &str, n: i32| split_part(s, d, n));
-    out.push(FunctionDesc::new("split_part", "text, text, int4 -> text", doc, eval));
+    let eval: Eval = eval!(|s: &str, d: &str, n: i32| split_part(s, d, n));
+    out.push(FunctionDesc::new(
+        "split_part",
+        "text, text, int4 -> text",
+        doc,
+        eval,
+    ));
     declare_lists(out);
     quote::declare(out);
     unicode::declare(out);
@@ -174,7 +263,9 @@ pub(super) fn declare(out: &mut Declarations) {
 
 /// An array of strings, owned.
 pub(crate) fn text_array<'s>(parts: impl IntoIterator<Item = Option<&'s str>>) -> OwnedArray {
-    let datums: Vec<_> =
-        parts.into_iter().map(|p| p.map_or(Datum::Null, Datum::Text)).collect();
+    let datums: Vec<_> = parts
+        .into_iter()
+        .map(|p| p.map_or(Datum::Null, Datum::Text))
+        .collect();
     OwnedArray(array::build_vector(&datums))
 }

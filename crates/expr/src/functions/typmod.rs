@@ -12,7 +12,9 @@ fn apply<'a>(
     explicit: bool,
     arena: &'a RowArena,
 ) -> Result<Datum<'a>, EvalError> {
-    let [value, ..] = args else { return Err(mismatch()) };
+    let [value, ..] = args else {
+        return Err(mismatch());
+    };
     match (&types.result, *value) {
         (ScalarType::Array(element), Datum::Array(values)) => {
             let mut elements = Vec::with_capacity(values.len());

@@ -17,12 +17,19 @@ impl<'s> Signature<'s> {
     /// Whether it takes that many arguments. A repeating parameter needs one, but for `VARIADIC "any"`'s kin
     /// that take none.
     fn takes(&self, count: usize) -> bool {
-        if self.variadic { count >= self.params.len() } else { count == self.params.len() }
+        if self.variadic {
+            count >= self.params.len()
+        } else {
+            count == self.params.len()
+        }
     }
 
     fn is_exact(&self, args: &[ScalarType]) -> bool {
         self.takes(args.len())
-            && args.iter().enumerate().all(|(i, a)| self.param(i).is_some_and(|p| same(p, a)))
+            && args
+                .iter()
+                .enumerate()
+                .all(|(i, a)| self.param(i).is_some_and(|p| same(p, a)))
     }
 }
 
@@ -37,7 +44,9 @@ fn same(param: &ParamType, arg: &ScalarType) -> bool {
 
 /// The candidate whose parameters are these types; one that does not repeat wins over one that does.
 pub(super) fn exact(signatures: &[Signature<'_>], args: &[ScalarType]) -> Option<usize> {
-    let mut exact: Vec<_> = (0..signatures.len()).filter(|i| signatures[*i].is_exact(args)).collect();
+    let mut exact: Vec<_> = (0..signatures.len())
+        .filter(|i| signatures[*i].is_exact(args))
+        .collect();
     exact.sort_by_key(|i| signatures[*i].variadic);
     exact.first().copied()
 }
@@ -59,9 +68,14 @@ pub(super) fn select(signatures: &[Signature<'_>], args: &[ScalarType]) -> Resul
     }
     let fits = |s: &Signature<'_>| {
         s.takes(args.len())
-            && args.iter().enumerate().all(|(i, a)| s.param(i).is_some_and(|p| can_coerce(a, p)))
+            && args
+                .iter()
+                .enumerate()
+                .all(|(i, a)| s.param(i).is_some_and(|p| can_coerce(a, p)))
     };
-    let mut viable: Vec<usize> = (0..signatures.len()).filter(|i| fits(&signatures[*i])).collect();
+    let mut viable: Vec<usize> = (0..signatures.len())
+        .filter(|i| fits(&signatures[*i]))
+        .collect();
     if viable.len() > 1 {
         // Postgres checks polymorphic consistency while matching, too.
         let consistent = |i: &usize| polymorphic::settle(&signatures[*i], args).is_ok();
@@ -80,7 +94,11 @@ pub(super) fn select(signatures: &[Signature<'_>], args: &[ScalarType]) -> Resul
 /// Of a repeating candidate and one that spells the same parameters out, the latter is meant.
 fn drop_variadic_duplicates(signatures: &[Signature<'_>], viable: &mut Vec<usize>, count: usize) {
     let expanded = |i: usize| (0..count).map(move |p| signatures[i].param(p));
-    let plain: Vec<usize> = viable.iter().copied().filter(|i| !signatures[*i].variadic).collect();
+    let plain: Vec<usize> = viable
+        .iter()
+        .copied()
+        .filter(|i| !signatures[*i].variadic)
+        .collect();
     viable.retain(|i| {
         !signatures[*i].variadic || !plain.iter().any(|p| expanded(*p).eq(expanded(*i)))
     });
@@ -96,7 +114,10 @@ fn best(
     let param = |candidate: usize, i: usize| signatures[candidate].param(i);
 
     keep_most(&mut viable, |c| {
-        known.iter().filter(|i| param(c, **i).is_some_and(|p| same(p, &args[**i]))).count()
+        known
+            .iter()
+            .filter(|i| param(c, **i).is_some_and(|p| same(p, &args[**i])))
+            .count()
     });
     if let [one] = viable.as_slice() {
         return Ok(*one);
@@ -104,9 +125,8 @@ fn best(
     keep_most(&mut viable, |c| {
         let fits = |i: &&usize| {
             let arg = &args[**i];
-            param(c, **i).is_some_and(|p| {
-                same(p, arg) || param_category(p) == (category(arg), true)
-            })
+            param(c, **i)
+                .is_some_and(|p| same(p, arg) || param_category(p) == (category(arg), true))
         };
         known.iter().filter(fits).count()
     });
@@ -131,14 +151,22 @@ fn keep_most(viable: &mut Vec<usize>, score: impl Fn(usize) -> usize) {
 /// For unknown arguments: string wins if any candidate takes one there, else all must agree on a category; and
 /// within it a preferred type wins.
 fn narrow_by_category(signatures: &[Signature<'_>], viable: &mut Vec<usize>, args: &[ScalarType]) {
-    let unknown: Vec<usize> =
-        (0..args.len()).filter(|i| args[*i] == ScalarType::Unknown).collect();
+    let unknown: Vec<usize> = (0..args.len())
+        .filter(|i| args[*i] == ScalarType::Unknown)
+        .collect();
     let mut slots = Vec::new();
     for &i in &unknown {
-        let mut kinds = viable.iter().filter_map(|c| signatures[*c].param(i)).map(param_category);
+        let mut kinds = viable
+            .iter()
+            .filter_map(|c| signatures[*c].param(i))
+            .map(param_category);
         let all: Vec<_> = kinds.by_ref().collect();
         let string = all.iter().any(|(c, _)| *c == Category::String);
-        let slot = if string { Some(Category::String) } else { all.first().map(|(c, _)| *c) };
+        let slot = if string {
+            Some(Category::String)
+        } else {
+            all.first().map(|(c, _)| *c)
+        };
         let Some(slot) = slot else { return };
         if !string && all.iter().any(|(c, _)| *c != slot) {
             return;
@@ -168,7 +196,11 @@ fn assume_known_type(
         return None;
     }
     let takes = |c: &&usize| {
-        (0..args.len()).all(|i| signatures[**c].param(i).is_some_and(|p| can_coerce(first, p)))
+        (0..args.len()).all(|i| {
+            signatures[**c]
+                .param(i)
+                .is_some_and(|p| can_coerce(first, p))
+        })
     };
     let mut takers = viable.iter().filter(takes);
     let one = takers.next()?;

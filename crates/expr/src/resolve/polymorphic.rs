@@ -14,8 +14,7 @@ pub(super) fn settle(
     signature: &Signature<'_>,
     args: &[ScalarType],
 ) -> Result<(Vec<ScalarType>, ScalarType), EvalError> {
-    let params: Vec<&ParamType> =
-        (0..args.len()).filter_map(|i| signature.param(i)).collect();
+    let params: Vec<&ParamType> = (0..args.len()).filter_map(|i| signature.param(i)).collect();
     let element = element_type(&params, args, signature.returns)?;
     let compatible = compatible_type(&params, args)?;
     let settled = |param: &ParamType, arg: Option<&ScalarType>| -> ScalarType {
@@ -36,7 +35,11 @@ pub(super) fn settle(
             },
         }
     };
-    let coerced = params.iter().zip(args).map(|(p, a)| settled(p, Some(a))).collect();
+    let coerced = params
+        .iter()
+        .zip(args)
+        .map(|(p, a)| settled(p, Some(a)))
+        .collect();
     Ok((coerced, settled(signature.returns, None)))
 }
 
@@ -58,7 +61,10 @@ fn element_type(
     let mut is_array = false;
     for (param, arg) in params.iter().zip(args) {
         let found = match (param, arg) {
-            (ParamType::AnyElement | ParamType::AnyNonArray | ParamType::AnyArray, ScalarType::Unknown) => {
+            (
+                ParamType::AnyElement | ParamType::AnyNonArray | ParamType::AnyArray,
+                ScalarType::Unknown,
+            ) => {
                 used = true;
                 continue;
             }
@@ -100,7 +106,8 @@ fn element_type(
 fn not_alike(array: bool, a: &ScalarType, b: &ScalarType) -> EvalError {
     let detail = format!("{} versus {}", a.sql_name(), b.sql_name());
     if array {
-        let message = "argument declared anyarray is not consistent with argument declared anyelement";
+        let message =
+            "argument declared anyarray is not consistent with argument declared anyelement";
         mismatch(message).with_detail(detail)
     } else {
         mismatch("arguments declared \"anyelement\" are not all alike").with_detail(detail)
@@ -128,5 +135,9 @@ fn compatible_type(params: &[&ParamType], args: &[ScalarType]) -> Result<ScalarT
     }
     let not_alike = "arguments of anycompatible family cannot be cast to a common type";
     let common = common_type(&types).map_err(|_| mismatch(not_alike))?;
-    if types.iter().all(|t| is_implicit(t, &common)) { Ok(common) } else { Err(mismatch(not_alike)) }
+    if types.iter().all(|t| is_implicit(t, &common)) {
+        Ok(common)
+    } else {
+        Err(mismatch(not_alike))
+    }
 }

@@ -49,9 +49,7 @@ fn integer<'a>(
         ScalarType::Int64 => Datum::Int64(v),
         ScalarType::Float32 => Datum::Float32(v as f32),
         ScalarType::Float64 => Datum::Float64(v as f64),
-        ScalarType::Numeric => {
-            arena.numeric(&Numeric::new(v.into(), 0).ok_or_else(mismatch)?)
-        }
+        ScalarType::Numeric => arena.numeric(&Numeric::new(v.into(), 0).ok_or_else(mismatch)?),
         ScalarType::Bool => Datum::Bool(v != 0),
         // Narrower integers become oids bit by bit, a bigint by value.
         _ if from_bigint => {
@@ -129,7 +127,9 @@ fn json<'a>(v: Json<'a>, to: &ScalarType, arena: &'a RowArena) -> Result<Datum<'
 
 /// `"char"` to integer: the byte, signed.
 pub(super) fn code_of_char<'a>(s: &str) -> Result<Datum<'a>, EvalError> {
-    Ok(Datum::Int32(i32::from(s.as_bytes().first().copied().unwrap_or(0) as i8)))
+    Ok(Datum::Int32(i32::from(
+        s.as_bytes().first().copied().unwrap_or(0) as i8,
+    )))
 }
 
 /// Integer to `"char"`: a byte. Bytes above 127 are no text.
@@ -137,6 +137,9 @@ pub(super) fn char_of_code<'a>(v: i32, arena: &'a RowArena) -> Result<Datum<'a>,
     match v {
         0 => Ok(Datum::Text("")),
         1..=127 => Ok(Datum::Text(arena.string(char::from(v as u8).to_string()))),
-        _ => Err(EvalError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "\"char\" out of range")),
+        _ => Err(EvalError::new(
+            SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+            "\"char\" out of range",
+        )),
     }
 }

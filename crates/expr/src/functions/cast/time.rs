@@ -16,10 +16,12 @@ pub(crate) fn timestamp_of_date(date: i32) -> Result<i64, EvalError> {
         return Ok(datetime::TIMESTAMP_NEG_INFINITY);
     }
     let micros = i64::from(date).checked_mul(DAY);
-    micros.filter(|m| *m < datetime::TIMESTAMP_END).ok_or_else(|| {
-        let message = "date out of range for timestamp";
-        EvalError::new(SqlState::DATETIME_FIELD_OVERFLOW, message)
-    })
+    micros
+        .filter(|m| *m < datetime::TIMESTAMP_END)
+        .ok_or_else(|| {
+            let message = "date out of range for timestamp";
+            EvalError::new(SqlState::DATETIME_FIELD_OVERFLOW, message)
+        })
 }
 
 /// The day of a local timestamp.

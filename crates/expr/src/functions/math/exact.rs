@@ -31,7 +31,10 @@ fn int8(v: i128) -> Result<i64, EvalError> {
 }
 
 fn bad_bucket(message: &str) -> EvalError {
-    EvalError::new(SqlState::INVALID_ARGUMENT_FOR_WIDTH_BUCKET_FUNCTION, message)
+    EvalError::new(
+        SqlState::INVALID_ARGUMENT_FOR_WIDTH_BUCKET_FUNCTION,
+        message,
+    )
 }
 
 /// The bucket of `operand` among `count` equal ones between two bounds, 0 below, `count + 1` above.
@@ -40,7 +43,9 @@ fn width_bucket(operand: f64, low: f64, high: f64, count: i32) -> Result<i32, Ev
         return Err(bad_bucket("count must be greater than zero"));
     }
     if operand.is_nan() || low.is_nan() || high.is_nan() {
-        return Err(bad_bucket("operand, lower bound, and upper bound cannot be NaN"));
+        return Err(bad_bucket(
+            "operand, lower bound, and upper bound cannot be NaN",
+        ));
     }
     if low.is_infinite() || high.is_infinite() {
         return Err(bad_bucket("lower and upper bounds must be finite"));
@@ -58,7 +63,9 @@ fn width_bucket(operand: f64, low: f64, high: f64, count: i32) -> Result<i32, Ev
         return Ok(0);
     }
     if above {
-        return count.checked_add(1).ok_or_else(|| EvalError::out_of_range("integer"));
+        return count
+            .checked_add(1)
+            .ok_or_else(|| EvalError::out_of_range("integer"));
     }
     // Halved where the range is beyond the format.
     let (position, range) = if (high - low).is_infinite() {
@@ -86,16 +93,52 @@ fn threshold_bucket(operand: Datum<'_>, thresholds: Array<'_>) -> Result<i32, Ev
 }
 
 pub(super) fn declare(out: &mut Declarations) {
-    let mut push = |name, signature, doc, eval| out.push(FunctionDesc::new(name, signature, doc, eval));
+    let mut push =
+        |name, signature, doc, eval| out.push(FunctionDesc::new(name, signature, doc, eval));
     let doc = "Greatest common divisor.";
-    push("gcd", "int4, int4 -> int4", doc, eval!(|a: i32, b: i32| int4(gcd(a.into(), b.into()))));
-    push("gcd", "int8, int8 -> int8", doc, eval!(|a: i64, b: i64| int8(gcd(a, b))));
-    push("gcd", "numeric, numeric -> numeric", doc, eval!(|a: Numeric, b: Numeric| a.gcd(&b)));
+    push(
+        "gcd",
+        "int4, int4 -> int4",
+        doc,
+        eval!(|a: i32, b: i32| int4(gcd(a.into(), b.into()))),
+    );
+    push(
+        "gcd",
+        "int8, int8 -> int8",
+        doc,
+        eval!(|a: i64, b: i64| int8(gcd(a, b))),
+    );
+    push(
+        "gcd",
+        "numeric, numeric -> numeric",
+        doc,
+        eval!(|a: Numeric, b: Numeric| a.gcd(&b)),
+    );
     let doc = "Least common multiple.";
-    push("lcm", "int4, int4 -> int4", doc, eval!(|a: i32, b: i32| int4(lcm(a.into(), b.into()))));
-    push("lcm", "int8, int8 -> int8", doc, eval!(|a: i64, b: i64| int8(lcm(a, b))));
-    push("lcm", "numeric, numeric -> numeric", doc, eval!(|a: Numeric, b: Numeric| a.lcm(&b)));
-    push("factorial", "int8 -> numeric", "Factorial.", eval!(|n: i64| Numeric::factorial(n)));
+    push(
+        "lcm",
+        "int4, int4 -> int4",
+        doc,
+        eval!(|a: i32, b: i32| int4(lcm(a.into(), b.into()))),
+    );
+    push(
+        "lcm",
+        "int8, int8 -> int8",
+        doc,
+        eval!(|a: i64, b: i64| int8(lcm(a, b))),
+    );
+    push(
+        "lcm",
+        "numeric, numeric -> numeric",
+        doc,
+        eval!(|a: Numeric, b: Numeric| a.lcm(&b)),
+    );
+    push(
+        "factorial",
+        "int8 -> numeric",
+        "Factorial.",
+        eval!(|n: i64| Numeric::factorial(n)),
+    );
     let doc = "The bucket of a value among equally wide ones between two bounds.";
     push(
         "width_bucket",
@@ -107,7 +150,11 @@ pub(super) fn declare(out: &mut Declarations) {
         "width_bucket",
         "numeric, numeric, numeric, int4 -> int4",
         doc,
-        eval!(|x: Numeric, low: Numeric, high: Numeric, n: i32| Numeric::width_bucket(&x, &low, &high, n)),
+        eval!(
+            |x: Numeric, low: Numeric, high: Numeric, n: i32| Numeric::width_bucket(
+                &x, &low, &high, n
+            )
+        ),
     );
     push(
         "width_bucket",

@@ -10,17 +10,28 @@ use everview_repr::{EvalError, SqlState};
 pub(super) const RADIANS_PER_DEGREE: f64 = 0.017_453_292_519_943_295;
 
 fn domain() -> EvalError {
-    EvalError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "input is out of range")
+    EvalError::new(
+        SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+        "input is out of range",
+    )
 }
 
 /// Applies a function that is undefined at infinities.
 fn finite(x: f64, f: impl Fn(f64) -> f64) -> Result<f64, EvalError> {
-    if x.is_infinite() { Err(domain()) } else { Ok(f(x)) }
+    if x.is_infinite() {
+        Err(domain())
+    } else {
+        Ok(f(x))
+    }
 }
 
 /// Applies a function defined on an interval.
 fn within(x: f64, low: f64, high: f64, f: impl Fn(f64) -> f64) -> Result<f64, EvalError> {
-    if x < low || x > high { Err(domain()) } else { Ok(f(x)) }
+    if x < low || x > high {
+        Err(domain())
+    } else {
+        Ok(f(x))
+    }
 }
 
 fn sin_30() -> f64 {
@@ -41,11 +52,19 @@ fn cosd_0_to_60(x: f64) -> f64 {
 }
 
 fn sind_q1(x: f64) -> f64 {
-    if x <= 30.0 { sind_0_to_30(x) } else { cosd_0_to_60(90.0 - x) }
+    if x <= 30.0 {
+        sind_0_to_30(x)
+    } else {
+        cosd_0_to_60(90.0 - x)
+    }
 }
 
 fn cosd_q1(x: f64) -> f64 {
-    if x <= 60.0 { cosd_0_to_60(x) } else { sind_0_to_30(90.0 - x) }
+    if x <= 60.0 {
+        cosd_0_to_60(x)
+    } else {
+        sind_0_to_30(90.0 - x)
+    }
 }
 
 /// The angle folded into the first quadrant, with the signs that sine and cosine take.
@@ -120,7 +139,11 @@ fn asind(x: f64) -> f64 {
 }
 
 fn acosd(x: f64) -> f64 {
-    if x >= 0.0 { acosd_q1(x) } else { 90.0 + asind_q1(-x) }
+    if x >= 0.0 {
+        acosd_q1(x)
+    } else {
+        90.0 + asind_q1(-x)
+    }
 }
 
 fn atand(x: f64) -> f64 {
@@ -162,7 +185,17 @@ pub(super) fn declare(out: &mut Declarations) {
     );
     let two = "float8, float8 -> float8";
     let doc = "Inverse tangent of the first over the second, in radians.";
-    out.push(FunctionDesc::new("atan2", two, doc, eval!(|y: f64, x: f64| libm::atan2(y, x))));
+    out.push(FunctionDesc::new(
+        "atan2",
+        two,
+        doc,
+        eval!(|y: f64, x: f64| libm::atan2(y, x)),
+    ));
     let doc = "Inverse tangent of the first over the second, in degrees.";
-    out.push(FunctionDesc::new("atan2d", two, doc, eval!(|y: f64, x: f64| atan2d(y, x))));
+    out.push(FunctionDesc::new(
+        "atan2d",
+        two,
+        doc,
+        eval!(|y: f64, x: f64| atan2d(y, x)),
+    ));
 }

@@ -28,7 +28,11 @@ pub fn quote_ident(name: &str) -> String {
     let first = |c: char| c.is_ascii_lowercase() || c == '_';
     let rest = |c: char| first(c) || c.is_ascii_digit();
     let safe = name.starts_with(first) && name.chars().all(rest) && !is_keyword(name);
-    if safe { name.to_string() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+    if safe {
+        name.to_string()
+    } else {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    }
 }
 
 /// A string as an SQL literal, in E'' syntax where it has a backslash.
@@ -56,7 +60,10 @@ fn parse_ident(name: &str, strict: bool) -> Result<Vec<String>, EvalError> {
             let (part, tail) = quoted_part(quoted)
                 .ok_or_else(|| invalid(name, Some("String has unclosed double quotes.".into())))?;
             if part.is_empty() {
-                return Err(invalid(name, Some("Quoted identifier must not be empty.".into())));
+                return Err(invalid(
+                    name,
+                    Some("Quoted identifier must not be empty.".into()),
+                ));
             }
             parts.push(part);
             rest = tail;
@@ -67,9 +74,15 @@ fn parse_ident(name: &str, strict: bool) -> Result<Vec<String>, EvalError> {
             parts.push(rest[..end].to_ascii_lowercase());
             rest = &rest[end..];
         } else if rest.starts_with('.') {
-            return Err(invalid(name, Some("No valid identifier before \".\".".into())));
+            return Err(invalid(
+                name,
+                Some("No valid identifier before \".\".".into()),
+            ));
         } else if after_dot {
-            return Err(invalid(name, Some("No valid identifier after \".\".".into())));
+            return Err(invalid(
+                name,
+                Some("No valid identifier after \".\".".into()),
+            ));
         } else {
             return Err(invalid(name, None));
         }
@@ -108,10 +121,10 @@ fn parts(name: &str, strict: bool) -> Result<crate::value::OwnedArray, EvalError
 
 pub(super) fn declare(out: &mut Declarations) {
     let doc = "As an SQL identifier, quoted where it must be.";
-    let eval = eval!(|s: &str| quote_ident(s));
+    let eval: Eval = eval!(|s: &str| quote_ident(s));
     out.push(FunctionDesc::new("quote_ident", "text -> text", doc, eval).infallible());
     let doc = "As an SQL string literal.";
-    let eval = eval!(|s: &str| quote_literal(s));
+    let eval: Eval = eval!(|s: &str| quote_literal(s));
     out.push(FunctionDesc::new("quote_literal", "text -> text", doc, eval).infallible());
     let of_value: Eval = |types, args, arena| {
         let (Some(datum), Some(ty)) = (args.first(), types.args.first()) else {
@@ -120,14 +133,31 @@ pub(super) fn declare(out: &mut Declarations) {
         if datum.is_null() {
             return Ok(Datum::Text("NULL"));
         }
-        Ok(Datum::Text(arena.string(quote_literal(&context::to_text(types, ty, *datum)?))))
+        Ok(Datum::Text(arena.string(quote_literal(&context::to_text(
+            types, ty, *datum,
+        )?))))
     };
-    out.push(FunctionDesc::new("quote_literal", "anyelement -> text", doc, of_value));
+    out.push(FunctionDesc::new(
+        "quote_literal",
+        "anyelement -> text",
+        doc,
+        of_value,
+    ));
     let doc = "As an SQL string literal, or NULL.";
     out.push(FunctionDesc::new("quote_nullable", "text -> text", doc, of_value).lenient());
     out.push(FunctionDesc::new("quote_nullable", "anyelement -> text", doc, of_value).lenient());
     let doc = "A qualified identifier taken apart.";
-    out.push(FunctionDesc::new("parse_ident", "text -> text[]", doc, eval!(|s: &str| parts(s, true))));
-    let eval = eval!(|s: &str, strict: bool| parts(s, strict));
-    out.push(FunctionDesc::new("parse_ident", "text, bool -> text[]", doc, eval));
+    out.push(FunctionDesc::new(
+        "parse_ident",
+        "text -> text[]",
+        doc,
+        eval!(|s: &str| parts(s, true)),
+    ));
+    let eval: Eval = eval!(|s: &str, strict: bool| parts(s, strict));
+    out.push(FunctionDesc::new(
+        "parse_ident",
+        "text, bool -> text[]",
+        doc,
+        eval,
+    ));
 }

@@ -46,7 +46,11 @@ fn unistr(s: &str) -> Result<String, EvalError> {
             (Some(_), _) => return Err(invalid_pair()),
         }
     }
-    if high.is_some() { Err(invalid_pair()) } else { Ok(out) }
+    if high.is_some() {
+        Err(invalid_pair())
+    } else {
+        Ok(out)
+    }
 }
 
 fn hex(s: &str, from: usize, digits: usize) -> Result<u32, EvalError> {
@@ -66,5 +70,10 @@ fn valid(code: u32) -> Result<char, EvalError> {
 
 pub(super) fn declare(out: &mut Declarations) {
     let doc = "Unicode escapes replaced by the characters that they stand for.";
-    out.push(FunctionDesc::new("unistr", "text -> text", doc, eval!(|s: &str| unistr(s))));
+    out.push(FunctionDesc::new(
+        "unistr",
+        "text -> text",
+        doc,
+        eval!(|s: &str| unistr(s)),
+    ));
 }
