@@ -103,6 +103,13 @@ fn push_special(out: &mut String, value: f64) -> bool {
     value.is_infinite() || value == 0.0
 }
 
+/// A positive float: `mantissa * 2^exponent`. `least` says that it is a power of two, below which floats are denser.
+struct Binary {
+    mantissa: u64,
+    exponent: i32,
+    least: bool,
+}
+
 /// Decimal digits `d.ddd * 10^exponent`, none trailing zero.
 struct Digits {
     digits: String,
@@ -112,48 +119,114 @@ struct Digits {
 impl Digits {
     fn of64(value: f64) -> Digits {
         let value = value.abs();
-        let shortest = Digits::parse(&format!("{value:e}"));
         let bits = value.to_bits();
         let (fraction, biased) = (bits & ((1 << 52) - 1), (bits >> 52) as i32);
-        let (mantissa, exponent) = if biased == 0 {
-            (fraction, -1074)
-        } else {
-            (fraction | 1 << 52, biased - 1075)
+        let binary = match biased {
+            0 => Binary {
+                mantissa: fraction,
+                exponent: -1074,
+                least: false,
+            },
+            _ => Binary {
+                mantissa: fraction | 1 << 52,
+                exponent: biased - 1075,
+                least: fraction == 0,
+            },
         };
-        if !(-2..=90).contains(&exponent) || !shortest.is_midpoint(mantissa, exponent) {
-            return shortest;
-        }
-        longer(
-            shortest.digits.len()..=17,
+        let shortest = Digits::parse(&format!("{value:e}"));
+        shortest.as_postgres(
+            &binary,
+            17,
             |n| format!("{value:.n$e}"),
             |t| t.parse() == Ok(value),
-            mantissa,
-            exponent,
         )
-        .unwrap_or(shortest)
     }
 
     fn of32(value: f32) -> Digits {
         let value = value.abs();
-        let shortest = Digits::parse(&format!("{value:e}"));
         let bits = value.to_bits();
         let (fraction, biased) = (u64::from(bits & ((1 << 23) - 1)), (bits >> 23) as i32);
-        let (mantissa, exponent) = if biased == 0 {
-            (fraction, -149)
-        } else {
-            (fraction | 1 << 23, biased - 150)
+        let binary = match biased {
+            0 => Binary {
+                mantissa: fraction,
+                exponent: -149,
+                least: false,
+            },
+            _ => Binary {
+                mantissa: fraction | 1 << 23,
+                exponent: biased - 150,
+                least: fraction == 0,
+            },
         };
-        if !(-2..=60).contains(&exponent) || !shortest.is_midpoint(mantissa, exponent) {
-            return shortest;
-        }
-        longer(
-            shortest.digits.len()..=9,
+        let shortest = Digits::parse(&format!("{value:e}"));
+        shortest.as_postgres(
+            &binary,
+            9,
             |n| format!("{value:.n$e}"),
             |t| t.parse() == Ok(value),
-            mantissa,
-            exponent,
         )
-        .unwrap_or(shortest)
+    }
+
+    /// The digits that PostgreSQL's Ryu prints, from the shortest that read back. They differ in two rare cases:
+    /// it takes no digits that are half way to a neighbour, and of two as near it takes the even.
+    fn as_postgres(
+        self,
+        binary: &Binary,
+        most: usize,
+        print: impl Fn(usize) -> String,
+        reads_back: impl Fn(&str) -> bool,
+    ) -> Digits {
+        if (-2..=90).contains(&binary.exponent) && self.is_midpoint(binary) {
+            let longer = (self.digits.len()..=most).find_map(|length| {
+                let text = print(length - 1);
+                let digits = Digits::parse(&text);
+                (reads_back(&text) && !digits.is_midpoint(binary)).then_some(digits)
+            });
+            return longer.unwrap_or(self);
+        }
+        if self.may_tie(binary)
+            && let Some(even) = self.even_of_tie(&print)
+            && reads_back(&even.scientific())
+            && !even.is_midpoint(binary)
+        {
+            return even;
+        }
+        self
+    }
+
+    /// Whether the exact value may end in a 5 one digit after these.
+    fn may_tie(&self, binary: &Binary) -> bool {
+        let exponent = binary.exponent + binary.mantissa.trailing_zeros() as i32;
+        let length = self.digits.len() as i32;
+        if exponent >= 0 {
+            self.exponent >= length
+        } else {
+            -exponent == length - self.exponent
+        }
+    }
+
+    /// Where the exact value lies half way between two numbers of this many digits, the even one.
+    fn even_of_tie(&self, print: impl Fn(usize) -> String) -> Option<Digits> {
+        let length = self.digits.len();
+        let exact = Digits::parse(&print(40));
+        if exact.digits.len() != length + 1 || !exact.digits.ends_with('5') {
+            return None;
+        }
+        let below: u64 = exact.digits[..length].parse().ok()?;
+        let even = below + (below & 1);
+        let digits = even.to_string();
+        let exponent = exact.exponent + (digits.len() - length) as i32;
+        let digits = digits.trim_end_matches('0').to_owned();
+        Some(Digits { digits, exponent })
+    }
+
+    fn scientific(&self) -> String {
+        format!(
+            "{}.{}e{}",
+            &self.digits[..1],
+            &self.digits[1..],
+            self.exponent
+        )
     }
 
     /// Reads Rust's `d.ddde±X`.
@@ -167,11 +240,16 @@ impl Digits {
         }
     }
 
-    /// Whether the digits are exactly half way from `mantissa * 2^exponent` to a neighbour.
+    /// Whether the digits are exactly half way from a float to a neighbour.
     ///
     /// PostgreSQL's Ryu does not accept such digits, which read back right only by round-half-to-even. They exist
     /// for exponents near zero and above only: elsewhere a midpoint has more digits than a float shows.
-    fn is_midpoint(&self, mantissa: u64, exponent: i32) -> bool {
+    fn is_midpoint(&self, value: &Binary) -> bool {
+        let Binary {
+            mantissa,
+            exponent,
+            least,
+        } = *value;
         let power = self.exponent - (self.digits.len() as i32 - 1);
         let Ok(digits) = self.digits.parse::<u64>() else {
             return false;
@@ -197,7 +275,7 @@ impl Digits {
         let distance = decimal - binary;
         // Half a unit in the last place; a quarter below a power of two.
         let half: BigInt = &unit * 2;
-        distance == half || distance == -half || distance == -unit
+        distance == half || distance == -half || least && distance == -unit
     }
 
     /// Writes `%f`-like for exponents from -4 to below `limit`, else `%e`-like with two exponent digits.
@@ -229,19 +307,13 @@ impl Digits {
     }
 }
 
-/// The first of ever longer correctly rounded digits that reads back and is no midpoint.
-fn longer(
-    lengths: std::ops::RangeInclusive<usize>,
-    print: impl Fn(usize) -> String,
-    reads_back: impl Fn(&str) -> bool,
-    mantissa: u64,
-    exponent: i32,
-) -> Option<Digits> {
-    lengths.into_iter().find_map(|length| {
-        let text = print(length - 1);
-        let digits = Digits::parse(&text);
-        (reads_back(&text) && !digits.is_midpoint(mantissa, exponent)).then_some(digits)
-    })
+/// A double as C's `%g` shows it, for messages.
+pub(crate) fn format_g(value: f64) -> String {
+    let mut out = String::new();
+    if !push_special(&mut out, value) {
+        Digits::parse(&format!("{:.5e}", value.abs())).push(&mut out, 6);
+    }
+    out
 }
 
 /// Parses a double as Postgres does: blanks around, decimal or hexadecimal, NaN, Infinity. 22P02 if it is no

@@ -90,7 +90,7 @@ pub fn timestamp_diff(a: i64, b: i64) -> Result<Interval, EvalError> {
 /// `age(a, b)` of timestamps: years, months, days and time by calendar fields. 22008 for infinities.
 pub fn age(a: i64, b: i64) -> Result<Interval, EvalError> {
     if !timestamp_is_finite(a) || !timestamp_is_finite(b) {
-        return Err(overflow("interval out of range"));
+        return Err(timestamp_out_of_range());
     }
     let negative = a < b;
     let (earlier, later) = if negative { (a, b) } else { (b, a) };
@@ -209,13 +209,15 @@ pub fn interval_to_time(interval: &Interval) -> i64 {
 
 /// `make_date`; a negative year is BC. 22008 for no such date.
 pub fn make_date(year: i32, month: i32, day: i32) -> Result<i32, EvalError> {
-    let invalid = || {
-        overflow(format!(
-            "date field value out of range: {year}-{month:02}-{day:02}"
-        ))
+    // Postgres reports years before Christ as its calendar counts them.
+    let shown = if year < 0 {
+        year.saturating_add(1)
+    } else {
+        year
     };
-    let days = civil_days(year, month, day).ok_or_else(invalid)?;
-    check_date(days).map_err(|_| overflow(format!("date out of range: {year}-{month:02}-{day:02}")))
+    let beyond = |what: &str| overflow(format!("{what} out of range: {shown}-{month:02}-{day:02}"));
+    let days = civil_days(year, month, day).ok_or_else(|| beyond("date field value"))?;
+    check_date(days).map_err(|_| beyond("date"))
 }
 
 /// Days since 2000-01-01 of a year without zero (negative is BC), a month and a day.
@@ -244,11 +246,7 @@ fn clock_micros(hour: i32, minute: i32, seconds: f64) -> Option<i64> {
 
 /// A double as C's `%02g` shows it, for messages.
 fn seconds_text(seconds: f64) -> String {
-    let text = match crate::numeric::Numeric::from_f64(seconds) {
-        Ok(value) if value.is_finite() => value.to_string(),
-        _ => crate::float::format64(seconds).to_lowercase(),
-    };
-    format!("{text:0>2}")
+    format!("{:0>2}", crate::float::format_g(seconds))
 }
 
 /// `make_time`. 22008 for no such time.
@@ -308,7 +306,7 @@ pub fn timestamptz_from_epoch(seconds: f64) -> Result<i64, EvalError> {
     let beyond = || {
         overflow(format!(
             "timestamp out of range: \"{}\"",
-            crate::float::format64(seconds)
+            crate::float::format_g(seconds)
         ))
     };
     let micros = libm::rint(seconds * MICROS_PER_SECOND as f64 - UNIX_EPOCH_MICROS as f64);

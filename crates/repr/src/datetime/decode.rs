@@ -71,7 +71,10 @@ mod mask {
     pub(super) const MONTH: u32 = 1 << 1;
     pub(super) const DAY: u32 = 1 << 2;
     pub(super) const DATE: u32 = YEAR | MONTH | DAY;
-    pub(super) const TIME: u32 = 1 << 3;
+    pub(super) const TIME: u32 = HOUR | MINUTE | SECOND;
+    pub(super) const HOUR: u32 = 1 << 3;
+    pub(super) const MINUTE: u32 = 1 << 10;
+    pub(super) const SECOND: u32 = 1 << 11;
     pub(super) const ZONE: u32 = 1 << 4;
     pub(super) const DAY_OF_YEAR: u32 = 1 << 5;
     pub(super) const MERIDIEM: u32 = 1 << 6;
@@ -85,7 +88,7 @@ mod mask {
 enum Pending {
     Julian,
     Time,
-    Unit,
+    Unit(Unit),
 }
 
 #[derive(Default)]
@@ -293,7 +296,7 @@ impl Decoder {
                     Err(Fault::Format)
                 };
             }
-            Some(Pending::Unit) => return Err(Fault::Format),
+            Some(Pending::Unit(unit)) => return self.unit_number(text, unit),
             None => {}
         }
         let before_point = text.find('.');
@@ -407,6 +410,49 @@ impl Decoder {
         Err(Fault::Format)
     }
 
+    /// A number after its unit, as in `y2001m02d04`.
+    fn unit_number(&mut self, text: &str, unit: Unit) -> Result<u32, Fault> {
+        let (digits, fraction) = match text.find('.') {
+            Some(at) => (&text[..at], Some(&text[at..])),
+            None => (text, None),
+        };
+        let value = i64::from(digits.parse::<i32>().map_err(|_| Fault::Field)?);
+        if let Some(fraction) = fraction {
+            if unit != Unit::Second {
+                return Err(Fault::Format);
+            }
+            self.micros = fraction_micros(fraction)?;
+        }
+        Ok(match unit {
+            Unit::Year => {
+                self.year = value;
+                mask::YEAR
+            }
+            // After a month and an hour, `m` is the minute.
+            Unit::Month if !self.has(mask::MONTH | mask::HOUR) => {
+                self.month = value;
+                mask::MONTH
+            }
+            Unit::Month | Unit::Minute => {
+                self.minute = value;
+                mask::MINUTE
+            }
+            Unit::Day => {
+                self.day = value;
+                mask::DAY
+            }
+            Unit::Hour => {
+                self.hour = value;
+                mask::HOUR
+            }
+            Unit::Second => {
+                self.second = value;
+                mask::SECOND
+            }
+            _ => return Err(Fault::Format),
+        })
+    }
+
     fn julian_number(&mut self, text: &str) -> Result<u32, Fault> {
         let (digits, fraction) = match text.find('.') {
             Some(at) => (&text[..at], Some(&text[at..])),
@@ -450,6 +496,7 @@ impl Decoder {
         };
         match word {
             Word::Ignored => Ok(0),
+            Word::Month(_) | Word::DayName if self.time_only => Err(Fault::Format),
             Word::Month(month) => Ok(self.month_word(month)),
             Word::DayName => Ok(mask::WEEKDAY),
             Word::Zone(east) => {
@@ -469,10 +516,7 @@ impl Decoder {
                 Ok(mask::ERA)
             }
             Word::Julian => self.announce(Pending::Julian),
-            Word::Unit(
-                Unit::Day | Unit::Hour | Unit::Month | Unit::Minute | Unit::Second | Unit::Year,
-            ) => self.announce(Pending::Unit),
-            Word::Unit(_) => Err(Fault::Format),
+            Word::Unit(unit) => self.announce(Pending::Unit(unit)),
             Word::IsoTime => {
                 let next = fields.get(at + 1).map(|f| f.kind);
                 if !self.has(mask::DATE) && !self.time_only
@@ -569,7 +613,7 @@ impl Decoder {
         if self.daylight {
             return Err(Fault::Format);
         }
-        if self.has(mask::TIME) && self.time_overflows() {
+        if self.time_overflows() {
             return Err(Fault::Field);
         }
         Ok(Decoded::Moment {
@@ -583,7 +627,7 @@ impl Decoder {
         if self.special == Some(Word::Now) {
             return Ok(-1);
         }
-        if self.special.is_some() {
+        if self.special.is_some() || self.daylight {
             return Err(Fault::Format);
         }
         self.valid_date()?;

@@ -102,13 +102,34 @@ impl DateField {
 
 /// The field of a name, or why there is none: 22023.
 pub(crate) fn field_of(name: &str, type_name: &str) -> Result<DateField, EvalError> {
-    DateField::parse(name).ok_or_else(|| {
-        let name = name.to_ascii_lowercase();
-        EvalError::new(
-            SqlState::INVALID_PARAMETER_VALUE,
-            format!("unit \"{name}\" not recognized for type {type_name}"),
-        )
-    })
+    DateField::parse(name).ok_or_else(|| unrecognized(name, type_name))
+}
+
+/// As [`field_of`], for `date_trunc`: units, and no other fields.
+pub(crate) fn unit_of(name: &str, type_name: &str) -> Result<DateField, EvalError> {
+    let field = field_of(name, type_name)?;
+    let no_unit = matches!(
+        field,
+        DateField::DayOfWeek
+            | DateField::IsoDayOfWeek
+            | DateField::DayOfYear
+            | DateField::IsoYear
+            | DateField::Julian
+            | DateField::Epoch
+    );
+    if no_unit {
+        Err(unrecognized(name, type_name))
+    } else {
+        Ok(field)
+    }
+}
+
+fn unrecognized(name: &str, type_name: &str) -> EvalError {
+    let name = name.to_ascii_lowercase();
+    EvalError::new(
+        SqlState::INVALID_PARAMETER_VALUE,
+        format!("unit \"{name}\" not recognized for type {type_name}"),
+    )
 }
 
 pub(crate) fn unsupported(name: &str, type_name: &str) -> EvalError {
@@ -264,6 +285,13 @@ const TIMESTAMPTZ_TYPE: &str = "timestamp with time zone";
 
 fn timestamp_part(name: &str, ts: i64) -> Result<Option<Part>, EvalError> {
     let field = field_of(name, TIMESTAMP_TYPE)?;
+    let of_zone = matches!(
+        field,
+        DateField::Timezone | DateField::TimezoneHour | DateField::TimezoneMinute
+    );
+    if of_zone && !timestamp_is_finite(ts) {
+        return Ok(None);
+    }
     local_part(field, ts, ts).ok_or_else(|| unsupported(name, TIMESTAMP_TYPE))
 }
 

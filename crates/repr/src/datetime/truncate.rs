@@ -3,7 +3,7 @@
 use super::calendar::{
     Civil, civil_from_days, days_from_civil, iso_week_start, join_timestamp, split_timestamp,
 };
-use super::extract::{field_of, unsupported};
+use super::extract::{unit_of, unsupported};
 use super::{DateField, EvalError, SqlState, Zone, timestamp_is_finite, timestamp_out_of_range};
 use crate::interval::{
     Interval, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND,
@@ -12,7 +12,7 @@ use crate::interval::{
 /// `date_trunc(name, timestamp)`. 22023 for an unknown field, 0A000 for one that cannot be truncated to.
 pub fn date_trunc_timestamp(name: &str, ts: i64) -> Result<i64, EvalError> {
     const TYPE: &str = "timestamp without time zone";
-    let field = field_of(name, TYPE)?;
+    let field = unit_of(name, TYPE)?;
     if !timestamp_is_finite(ts) {
         return Ok(ts);
     }
@@ -22,7 +22,7 @@ pub fn date_trunc_timestamp(name: &str, ts: i64) -> Result<i64, EvalError> {
 /// `date_trunc(name, timestamptz)` in a zone. Errors as [`date_trunc_timestamp`].
 pub fn date_trunc_timestamptz(name: &str, ts: i64, zone: &Zone) -> Result<i64, EvalError> {
     const TYPE: &str = "timestamp with time zone";
-    let field = field_of(name, TYPE)?;
+    let field = unit_of(name, TYPE)?;
     if !timestamp_is_finite(ts) {
         return Ok(ts);
     }
@@ -100,7 +100,7 @@ pub fn date_trunc_interval(name: &str, interval: &Interval) -> Result<Interval, 
     } = *interval;
     let to_months = |unit: i32| Interval::new(months / unit * unit, 0, 0);
     let to_micros = |unit: i64| Interval::new(months, days, micros / unit * unit);
-    Ok(match field_of(name, "interval")? {
+    Ok(match unit_of(name, "interval")? {
         DateField::Millennium => to_months(12_000),
         DateField::Century => to_months(1200),
         DateField::Decade => to_months(120),

@@ -138,26 +138,24 @@ impl Zone {
             Some(b'+') => false,
             _ => return Err(false),
         };
-        let mut parts = text[1..].split(':');
-        let mut next = || match parts.next() {
-            Some("") => Ok(Some(0)),
-            Some(part) if part.bytes().all(|b| b.is_ascii_digit()) => {
-                part.parse::<i64>().map(Some).map_err(|_| true)
+        let mut rest = &text[1..];
+        let mut hours = take_number(&mut rest)?;
+        let (mut minutes, mut seconds) = (0, 0);
+        if let Some(after) = rest.strip_prefix(':') {
+            rest = after;
+            minutes = take_number(&mut rest)?;
+            if let Some(after) = rest.strip_prefix(':') {
+                rest = after;
+                seconds = take_number(&mut rest)?;
             }
-            Some(_) => Err(false),
-            None => Ok(None),
-        };
-        let (mut hours, mut minutes, seconds) =
-            (next()?.unwrap_or(0), next()?, next()?.unwrap_or(0));
-        if next()?.is_some() {
-            return Err(false);
+        } else if rest.is_empty() && text.len() > 3 {
+            (hours, minutes) = (hours / 100, hours % 100);
         }
-        if minutes.is_none() && text.len() > 3 {
-            (hours, minutes) = (hours / 100, Some(hours % 100));
-        }
-        let minutes = minutes.unwrap_or(0);
         if hours > MAX_HOURS || minutes > 59 || seconds > 59 {
             return Err(true);
+        }
+        if !rest.is_empty() {
+            return Err(false);
         }
         let east = ((hours * 60 + minutes) * 60 + seconds) as i32;
         Ok(if negative { -east } else { east })
@@ -230,6 +228,20 @@ impl Zone {
                 Err(_) => String::new(),
             },
         }
+    }
+}
+
+/// The leading digits as a number, 0 for none; `Err(true)` if they are too many.
+fn take_number(rest: &mut &str) -> Result<i64, bool> {
+    let end = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
+    let (digits, after) = rest.split_at(end);
+    *rest = after;
+    if digits.is_empty() {
+        Ok(0)
+    } else {
+        digits.parse::<i32>().map(i64::from).map_err(|_| true)
     }
 }
 

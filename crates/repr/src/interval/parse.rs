@@ -216,13 +216,11 @@ fn decode(text: &str, declared: Option<IntervalFields>) -> Result<Interval, Faul
     let (mut seen, mut ago) = (0u32, false);
     // The unit of the next number to the left; the rightmost bare number is in the smallest declared field.
     let mut unit = Some(declared.map_or(Unit::Second, IntervalFields::smallest));
-    let mut unit_pending = false;
     for field in fields.iter().rev() {
         let adds = match field.kind {
             Kind::Time => {
                 sum.micros = time_micros(&field.text, declared)?;
                 unit = Some(Unit::Day);
-                unit_pending = false;
                 mask::TIME
             }
             Kind::Signed
@@ -236,19 +234,14 @@ fn decode(text: &str, declared: Option<IntervalFields>) -> Result<Interval, Faul
                     micros
                 };
                 unit = Some(Unit::Day);
-                unit_pending = false;
                 mask::TIME
             }
             Kind::Signed | Kind::Date | Kind::Number => {
                 let (adds, next) = number(field, unit.ok_or(Fault::Format)?, &mut sum)?;
                 unit = next;
-                unit_pending = false;
                 adds
             }
             Kind::Word | Kind::Special => {
-                if unit_pending {
-                    return Err(Fault::Format);
-                }
                 match keywords::unit(&field.text).ok_or(Fault::Format)? {
                     Unit::Ago => {
                         ago = true;
@@ -256,7 +249,6 @@ fn decode(text: &str, declared: Option<IntervalFields>) -> Result<Interval, Faul
                     }
                     other => {
                         unit = Some(other);
-                        unit_pending = true;
                     }
                 }
                 0

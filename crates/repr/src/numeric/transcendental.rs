@@ -113,7 +113,8 @@ impl Numeric {
         if base.is_nan() || x.is_nan() {
             return Ok(Numeric::NAN);
         }
-        if base.signum() < 0 || x.signum() < 0 {
+        let special = !base.is_finite() || !x.is_finite();
+        if special && x.signum() < 0 {
             return Err(logarithm_error(
                 "cannot take logarithm of a negative number",
             ));
