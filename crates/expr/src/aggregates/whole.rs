@@ -5,7 +5,8 @@
 
 use everview_repr::array::{self, Array, Dimension};
 use everview_repr::json::{self, Json};
-use everview_repr::{Datum, EvalError, RowArena, ScalarType, SqlState, text};
+use everview_repr::text::{self, Formatting};
+use everview_repr::{Datum, EvalError, RowArena, ScalarType, SqlState};
 
 /// The most bytes of one value, as in Postgres.
 const MAX_BYTES: u64 = 0x3fff_ffff;
@@ -131,11 +132,12 @@ fn array_agg_arrays<'a>(rows: &Rows<'a>, arena: &'a RowArena) -> Result<Datum<'a
             return Err(EvalError::new(SqlState::NULL_VALUE_NOT_ALLOWED, message));
         };
         let dimensions = array.dimensions();
-        if dimensions.is_empty() {
-            return Err(bad("cannot accumulate empty arrays"));
-        }
-        if inner.as_ref().is_some_and(|inner| *inner != dimensions) {
-            return Err(bad("cannot accumulate arrays of different dimensionality"));
+        match &inner {
+            None if dimensions.is_empty() => return Err(bad("cannot accumulate empty arrays")),
+            Some(inner) if *inner != dimensions => {
+                return Err(bad("cannot accumulate arrays of different dimensionality"));
+            }
+            _ => {}
         }
         inner = Some(dimensions);
     }
@@ -165,7 +167,7 @@ fn jsonb_agg<'a>(
     let ty = types.first().unwrap_or(&ScalarType::Text);
     let mut array = json::ArrayBuilder::new();
     for (args, n) in rows {
-        let element = json::from_datum(ty, first(args))?;
+        let element = json::from_datum(ty, first(args), &Formatting::default())?;
         for _ in 0..*n {
             array.push(Json::from_packed(&element));
         }
@@ -184,7 +186,7 @@ fn jsonb_object_agg<'a>(
     let mut object = json::ObjectBuilder::new();
     for (args, _) in rows {
         let [key, value] = args[..] else { continue };
-        let value = json::from_datum(value_type, value)?;
+        let value = json::from_datum(value_type, value, &Formatting::default())?;
         object.push(&object_key(key_type, key)?, Json::from_packed(&value));
     }
     Ok(Datum::Jsonb(Json::from_packed(arena.bytes(object.finish()?))))
@@ -199,7 +201,7 @@ fn object_key(ty: &ScalarType, key: Datum<'_>) -> Result<String, EvalError> {
             invalid("key value must be scalar, not array, composite, or json")
         }
         Datum::Date(_) | Datum::Timestamp(_) | Datum::TimestampTz(_) => {
-            let packed = json::from_datum(ty, key)?;
+            let packed = json::from_datum(ty, key, &Formatting::default())?;
             Ok(Json::from_packed(&packed).to_unquoted().unwrap_or_default())
         }
         Datum::Bool(value) => Ok(value.to_string()),

@@ -1,8 +1,9 @@
 //! Strings taken apart.
 
 use super::{Emit, TableFunctionDesc, declaration, mismatch};
+use crate::functions::pattern;
 use crate::scalar::CallTypes;
-use everview_repr::{Array, Datum, EvalError, Row, array};
+use everview_repr::{Array, Datum, EvalError, Row, SqlState};
 
 pub(super) fn declare() -> Vec<TableFunctionDesc> {
     let table = "The parts of a string between delimiters; those equal to the third argument are NULL.";
@@ -45,71 +46,38 @@ fn string_to_table(_: &CallTypes, args: &[Datum<'_>], emit: Emit<'_>) -> Result<
     Ok(())
 }
 
-/// A regular expression and whether flag g is among its flags.
-fn pattern(args: &[Datum<'_>], global: bool) -> Result<(std::sync::Arc<regex::Regex>, bool), EvalError> {
-    let (Some(pattern), flags) = (string(args, 1)?, string(args, 2)?.unwrap_or("")) else {
-        return Err(mismatch());
-    };
-    if !global && flags.contains('g') {
-        let message = "regexp_split_to_table() does not support the \"global\" option";
-        return Err(EvalError::new(everview_repr::SqlState::INVALID_PARAMETER_VALUE, message));
-    }
-    let rest: String = flags.chars().filter(|c| *c != 'g').collect();
-    Ok((crate::pattern::compile(pattern, &rest)?, flags.contains('g')))
-}
-
-/// Calls `f` on each match from left to right until it says false. Postgres looks on from the end of a match, and
-/// one character later after an empty one.
-fn each_match<'t>(
-    regex: &regex::Regex,
-    text: &'t str,
-    mut f: impl FnMut(&regex::Captures<'t>) -> bool,
-) {
-    let mut from = 0;
-    while let Some(captures) = regex.captures_at(text, from) {
-        let Some(whole) = captures.get(0) else { return };
-        if !f(&captures) {
-            return;
-        }
-        from = whole.end();
-        if whole.is_empty() {
-            match text[from..].chars().next() {
-                Some(c) => from += c.len_utf8(),
-                None => return,
-            }
-        }
+/// Subject, pattern and flags.
+fn subject<'a>(args: &[Datum<'a>]) -> Result<(&'a str, &'a str, &'a str), EvalError> {
+    match (string(args, 0)?, string(args, 1)?) {
+        (Some(subject), Some(pattern)) => Ok((subject, pattern, string(args, 2)?.unwrap_or(""))),
+        _ => Err(mismatch()),
     }
 }
 
 fn regexp_matches(_: &CallTypes, args: &[Datum<'_>], emit: Emit<'_>) -> Result<(), EvalError> {
-    let text = string(args, 0)?.ok_or_else(mismatch)?;
-    let (regex, global) = pattern(args, true)?;
-    each_match(&regex, text, |captures| {
-        let first = usize::from(captures.len() > 1);
-        let groups = (first..captures.len()).map(|i| captures.get(i));
-        let groups: Vec<_> = groups.map(|g| g.map_or(Datum::Null, |g| Datum::Text(g.as_str()))).collect();
-        let packed = array::build_vector(&groups);
-        emit(Row::pack([Datum::Array(Array::from_packed(&packed))])) && global
-    });
+    let (subject, pattern, flags) = subject(args)?;
+    let (flags, global) = pattern::split_global(flags);
+    let regex = pattern::compile(pattern, &flags)?;
+    for found in regex.find_all(subject, 0) {
+        let groups = pattern::parts(subject, &found).0;
+        if !emit(Row::pack([Datum::Array(Array::from_packed(&groups))])) || !global {
+            break;
+        }
+    }
     Ok(())
 }
 
-/// Empty matches at either end of the string, or right after another match, part nothing.
 fn regexp_split(_: &CallTypes, args: &[Datum<'_>], emit: Emit<'_>) -> Result<(), EvalError> {
-    let text = string(args, 0)?.ok_or_else(mismatch)?;
-    let (regex, _) = pattern(args, false)?;
-    let (mut from, mut previous_end, mut more) = (0, 0, true);
-    each_match(&regex, text, |captures| {
-        let Some(whole) = captures.get(0) else { return false };
-        if whole.start() < text.len() && whole.end() > previous_end {
-            more = emit(Row::pack([Datum::Text(&text[from..whole.start()])]));
-            from = whole.end();
+    let (subject, pattern, flags) = subject(args)?;
+    if flags.contains('g') {
+        let message = "regexp_split_to_table() does not support the \"global\" option";
+        return Err(EvalError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+    }
+    let regex = pattern::compile(pattern, flags)?;
+    for piece in pattern::split(subject, &regex) {
+        if !emit(Row::pack([Datum::Text(piece)])) {
+            break;
         }
-        previous_end = whole.end();
-        more
-    });
-    if more {
-        emit(Row::pack([Datum::Text(&text[from..])]));
     }
     Ok(())
 }
