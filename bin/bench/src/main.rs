@@ -2,6 +2,7 @@
 
 mod oracle;
 mod postgres;
+mod slt;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -20,6 +21,8 @@ struct Arguments {
 enum Command {
     /// Compare the flights' views with what PostgreSQL 15 computes from the same rows.
     Oracle(oracle::Arguments),
+    /// Run sqllogictest files on PostgreSQL 15, to check the files and the runner.
+    Slt(slt::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -37,12 +40,13 @@ fn main() -> ExitCode {
 
 /// Runs one command; false if it ran to its end and found something wrong.
 fn run(command: Command) -> Result<bool, Box<dyn std::error::Error>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
     match command {
         Command::Oracle(arguments) => {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?;
             Ok(runtime.block_on(oracle::run(&arguments, &mut io::stdout()))?)
         }
+        Command::Slt(arguments) => slt::run(&arguments, &mut io::stdout()),
     }
 }
