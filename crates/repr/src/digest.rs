@@ -131,17 +131,23 @@ impl Digest {
         key: &DigestKey,
         rows: impl IntoIterator<Item = (RowRef<'r>, Diff)>,
     ) {
-        let mut diffs = Vec::new();
-        let mut hashes = Vec::new();
-        let rows = rows.into_iter().map(|(row, diff)| {
-            diffs.push(diff);
-            row
-        });
-        key.hash_many(rows, &mut hashes);
-        hashes
-            .into_iter()
-            .zip(diffs)
-            .for_each(|(hash, diff)| self.update_hash(hash, diff));
+        /// Rows at a time: their hashes stay in the nearest cache.
+        const CHUNK: usize = 256;
+        let mut rows = rows.into_iter();
+        let mut diffs = Vec::with_capacity(CHUNK);
+        let mut hashes = Vec::with_capacity(CHUNK);
+        loop {
+            let chunk = rows.by_ref().take(CHUNK).map(|(row, diff)| {
+                diffs.push(diff);
+                row
+            });
+            key.hash_many(chunk, &mut hashes);
+            if hashes.is_empty() {
+                return;
+            }
+            let pairs = hashes.drain(..).zip(diffs.drain(..));
+            pairs.for_each(|(hash, diff)| self.update_hash(hash, diff));
+        }
     }
 
     /// Adds another part's digest.

@@ -137,7 +137,7 @@ impl<'a> Iterator for DatumIter<'a> {
         if self.bytes.is_empty() {
             return None;
         }
-        Some(read_datum(&mut self.bytes).expect("a row holds packed datums only"))
+        Some(read_datum::<false>(&mut self.bytes).expect("a row holds packed datums only"))
     }
 }
 

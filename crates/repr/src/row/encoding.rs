@@ -48,9 +48,11 @@ pub(super) mod tag {
     pub const ERROR: u8 = 59;
     /// Text of fewer than 64 bytes: the length is in the tag.
     pub const SHORT_TEXT: u8 = 64;
+    pub const TEXT_BYTES: usize = 64;
     /// Numeric of fewer than 32 bytes: the length is in the tag.
-    pub const SHORT_NUMERIC: u8 = 128;
-    pub const END: u8 = 160;
+    pub const SHORT_NUMERIC: u8 = SHORT_TEXT + TEXT_BYTES as u8;
+    pub const NUMERIC_BYTES: usize = 32;
+    pub const END: u8 = SHORT_NUMERIC + NUMERIC_BYTES as u8;
 }
 
 /// Where packed bytes go.
@@ -99,15 +101,15 @@ impl Scratch {
         }
     }
 
-    /// The bytes, as a row keeps them.
+    /// The bytes, as a row keeps them: `N` of them without an allocation.
     #[inline]
-    pub(super) fn finish<A: smallvec::Array<Item = u8>>(self) -> smallvec::SmallVec<A> {
-        if self.spilled.is_empty() {
-            let mut bytes = smallvec::SmallVec::with_capacity(self.used);
-            bytes.extend_from_slice(&self.inline[..self.used]);
-            bytes
-        } else {
-            smallvec::SmallVec::from_vec(self.spilled)
+    pub(super) fn finish<const N: usize>(self) -> smallvec::SmallVec<[u8; N]> {
+        match self.inline.first_chunk::<N>() {
+            _ if !self.spilled.is_empty() => smallvec::SmallVec::from_vec(self.spilled),
+            Some(front) if self.used <= N => {
+                smallvec::SmallVec::from_buf_and_len(*front, self.used)
+            }
+            _ => smallvec::SmallVec::from_slice(&self.inline[..self.used]),
         }
     }
 
@@ -261,12 +263,12 @@ pub(super) fn push_any<B: Bytes>(out: &mut B, datum: Datum<'_>) {
             out.push_byte(tag::UUID);
             out.push_bytes(&v);
         }
-        Datum::Numeric(v) if v.len() < 32 => {
+        Datum::Numeric(v) if v.len() < tag::NUMERIC_BYTES => {
             out.push_byte(tag::SHORT_NUMERIC + v.len() as u8);
             out.push_bytes(v);
         }
         Datum::Numeric(v) => push_block(out, tag::NUMERIC, v),
-        Datum::Text(v) if v.len() < 64 => {
+        Datum::Text(v) if v.len() < tag::TEXT_BYTES => {
             out.push_byte(tag::SHORT_TEXT + v.len() as u8);
             out.push_bytes(v.as_bytes());
         }
@@ -296,9 +298,10 @@ fn take_array<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], DecodeError>
     Ok(*head)
 }
 
-/// An integer of a width class. Where eight bytes are there, one load and a mask serve every width.
+/// An integer of a width class; checked to be the least one, if asked. Where eight bytes are there, one load and a
+/// shift serve every width.
 #[inline]
-fn read_int(bytes: &mut &[u8], class: u8) -> Result<i64, DecodeError> {
+fn read_int<const CHECK: bool>(bytes: &mut &[u8], class: u8) -> Result<i64, DecodeError> {
     const UNUSED: [u32; 5] = [0, 56, 48, 32, 0];
     let class = usize::from(class.min(4));
     let width = WIDTHS[class];
@@ -315,7 +318,11 @@ fn read_int(bytes: &mut &[u8], class: u8) -> Result<i64, DecodeError> {
     if class == 0 {
         return Ok(0);
     }
-    Ok(i64::from_le_bytes(head) << UNUSED[class] >> UNUSED[class])
+    let value = i64::from_le_bytes(head) << UNUSED[class] >> UNUSED[class];
+    if CHECK && usize::from(width_class(value)) != class {
+        return Err(DecodeError::Malformed("value width"));
+    }
+    Ok(value)
 }
 
 fn read_text<'a>(bytes: &mut &'a [u8], n: usize) -> Result<&'a str, DecodeError> {
@@ -328,9 +335,23 @@ fn read_block<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
     take(bytes, n)
 }
 
-/// Takes one datum off the front. Nested values are not looked into.
+/// A byte string whose tag is for those of `least` bytes or more.
+fn read_long<'a, const CHECK: bool>(
+    bytes: &mut &'a [u8],
+    least: usize,
+) -> Result<&'a [u8], DecodeError> {
+    match read_block(bytes)? {
+        short if CHECK && short.len() < least => Err(DecodeError::Malformed("value width")),
+        block => Ok(block),
+    }
+}
+
+/// Takes one datum off the front. Nested values are not looked into; that the form is the shortest is checked if
+/// asked.
 #[inline]
-pub(super) fn read_datum<'a>(bytes: &mut &'a [u8]) -> Result<Datum<'a>, DecodeError> {
+pub(super) fn read_datum<'a, const CHECK: bool>(
+    bytes: &mut &'a [u8],
+) -> Result<Datum<'a>, DecodeError> {
     let tag = take_array::<1>(bytes)?[0];
     let narrow = |v: i64| i32::try_from(v).map_err(|_| DecodeError::Malformed("integer"));
     Ok(match tag {
@@ -343,18 +364,20 @@ pub(super) fn read_datum<'a>(bytes: &mut &'a [u8]) -> Result<Datum<'a>, DecodeEr
         tag::NULL => Datum::Null,
         tag::FALSE => Datum::Bool(false),
         tag::TRUE => Datum::Bool(true),
-        tag::INT64..=16 => Datum::Int64(read_int(bytes, tag - tag::INT64)?),
-        tag::INT32..=11 => Datum::Int32(narrow(read_int(bytes, tag - tag::INT32)?)?),
+        tag::INT64..=16 => Datum::Int64(read_int::<CHECK>(bytes, tag - tag::INT64)?),
+        tag::INT32..=11 => Datum::Int32(narrow(read_int::<CHECK>(bytes, tag - tag::INT32)?)?),
         tag::INT16..=6 => {
-            let v = read_int(bytes, tag - tag::INT16)?;
+            let v = read_int::<CHECK>(bytes, tag - tag::INT16)?;
             Datum::Int16(i16::try_from(v).map_err(|_| DecodeError::Malformed("integer"))?)
         }
-        tag::DATE..=23 => Datum::Date(narrow(read_int(bytes, tag - tag::DATE)?)?),
-        tag::TIME..=28 => Datum::Time(read_int(bytes, tag - tag::TIME)?),
-        tag::TIMESTAMP..=34 => Datum::Timestamp(read_int(bytes, tag - tag::TIMESTAMP)?),
-        tag::TIMESTAMPTZ..=40 => Datum::TimestampTz(read_int(bytes, tag - tag::TIMESTAMPTZ)?),
+        tag::DATE..=23 => Datum::Date(narrow(read_int::<CHECK>(bytes, tag - tag::DATE)?)?),
+        tag::TIME..=28 => Datum::Time(read_int::<CHECK>(bytes, tag - tag::TIME)?),
+        tag::TIMESTAMP..=34 => Datum::Timestamp(read_int::<CHECK>(bytes, tag - tag::TIMESTAMP)?),
+        tag::TIMESTAMPTZ..=40 => {
+            Datum::TimestampTz(read_int::<CHECK>(bytes, tag - tag::TIMESTAMPTZ)?)
+        }
         tag::OID..=46 => {
-            let v = read_int(bytes, tag - tag::OID)?;
+            let v = read_int::<CHECK>(bytes, tag - tag::OID)?;
             Datum::Oid(u32::try_from(v).map_err(|_| DecodeError::Malformed("oid"))?)
         }
         tag::FLOAT32 => Datum::Float32(f32::from_bits(u32::from_le_bytes(take_array(bytes)?))),
@@ -365,9 +388,9 @@ pub(super) fn read_datum<'a>(bytes: &mut &'a [u8]) -> Result<Datum<'a>, DecodeEr
             micros: i64::from_le_bytes(take_array(bytes)?),
         }),
         tag::UUID => Datum::Uuid(take_array(bytes)?),
-        tag::NUMERIC => Datum::Numeric(read_block(bytes)?),
+        tag::NUMERIC => Datum::Numeric(read_long::<CHECK>(bytes, tag::NUMERIC_BYTES)?),
         tag::TEXT => {
-            let block = read_block(bytes)?;
+            let block = read_long::<CHECK>(bytes, tag::TEXT_BYTES)?;
             Datum::Text(std::str::from_utf8(block).map_err(|_| DecodeError::Malformed("text"))?)
         }
         tag::BPCHAR => {
@@ -400,8 +423,7 @@ pub(crate) fn read_nested<'a>(
     bytes: &mut &'a [u8],
     levels: usize,
 ) -> Result<Datum<'a>, DecodeError> {
-    let before = bytes.len();
-    let datum = read_datum(bytes)?;
+    let datum = read_datum::<true>(bytes)?;
     let inner = || {
         levels
             .checked_sub(1)
@@ -416,11 +438,7 @@ pub(crate) fn read_nested<'a>(
         }
         _ => {}
     }
-    if before - bytes.len() == packed_length(datum) {
-        Ok(datum)
-    } else {
-        Err(DecodeError::Malformed("value width"))
-    }
+    Ok(datum)
 }
 
 /// Checks a whole packed row in which at most `levels` records and arrays nest.
@@ -429,32 +447,4 @@ pub(super) fn check_nested(mut bytes: &[u8], levels: usize) -> Result<(), Decode
         read_nested(&mut bytes, levels)?;
     }
     Ok(())
-}
-
-/// Bytes that [`push_datum`] gives a datum: fewer than were read where the reader met a form that is not the shortest.
-fn packed_length(datum: Datum<'_>) -> usize {
-    let int = |v: i64| 1 + WIDTHS[usize::from(width_class(v))];
-    let block = |n: usize| 1 + varint_length(n as u64) + n;
-    match datum {
-        Datum::Null | Datum::Bool(_) => 1,
-        Datum::Int16(v) => int(v.into()),
-        Datum::Int32(v) | Datum::Date(v) => int(v.into()),
-        Datum::Int64(v) | Datum::Time(v) | Datum::Timestamp(v) | Datum::TimestampTz(v) => int(v),
-        Datum::Oid(v) => int(v.into()),
-        Datum::Float32(_) => 5,
-        Datum::Float64(_) => 9,
-        Datum::Interval(_) | Datum::Uuid(_) => 17,
-        Datum::Numeric(v) if v.len() < 32 => 1 + v.len(),
-        Datum::Text(v) if v.len() < 64 => 1 + v.len(),
-        Datum::Text(v) | Datum::BpChar(v) => block(v.len()),
-        Datum::Numeric(v) | Datum::Bytea(v) => block(v.len()),
-        Datum::Jsonb(v) => block(v.bytes().len()),
-        Datum::Array(v) => block(v.bytes().len()),
-        Datum::Record(v) => block(v.bytes.len()),
-        Datum::Error(v) => block(v.bytes.len()),
-    }
-}
-
-fn varint_length(value: u64) -> usize {
-    (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
 }
