@@ -123,7 +123,9 @@ impl Disk {
             let keyspace = database.keyspace("rows", || {
                 KeyspaceCreateOptions::default().max_memtable_size(1 << 20)
             })?;
-            let manifest = keyspace.get(MANIFEST)?;
+            // Through a snapshot, as everything else is read: after the loss of its journal fjall's snapshots are older
+            // than its files, and show nothing.
+            let manifest = database.snapshot().get(&keyspace, MANIFEST)?;
             let disk = Disk {
                 path: path.to_owned(),
                 database,
@@ -267,8 +269,10 @@ fn from_io(error: &std::io::Error, path: &Path) -> StoreError {
     let text = format!("{}: {error}", path.display());
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::DiskFull(text),
-        // What a file that was cut, emptied or removed looks like to its reader.
-        ErrorKind::UnexpectedEof
+        // What a file that was cut, emptied or removed looks like to its reader; and a missing version file makes fjall
+        // start anew over what is there.
+        ErrorKind::AlreadyExists
+        | ErrorKind::UnexpectedEof
         | ErrorKind::InvalidData
         | ErrorKind::InvalidInput
         | ErrorKind::NotFound => StoreError::Damaged(text),
