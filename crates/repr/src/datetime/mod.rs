@@ -18,6 +18,7 @@ pub(crate) mod fields;
 mod format;
 pub(crate) mod keywords;
 mod parse;
+mod template;
 #[cfg(test)]
 mod tests;
 mod truncate;
@@ -30,6 +31,7 @@ pub use calendar::{Civil, ClockTime, civil_from_days, days_from_civil};
 pub use extract::*;
 pub use format::*;
 pub use parse::*;
+pub use template::{to_char_interval, to_char_timestamp, to_char_timestamptz, to_date, to_timestamp};
 pub use truncate::*;
 pub use zone::Zone;
 
