@@ -120,6 +120,16 @@ pub fn insert(
 }
 
 fn edit(value: Json<'_>, path: &[&str], edit: Edit<'_>) -> Result<Vec<u8>, EvalError> {
+    let adds = matches!(edit, Edit::Set { create: true, .. } | Edit::Insert { .. });
+    let empty = match value.value() {
+        Value::Array(array) => array.is_empty(),
+        Value::Object(object) => object.is_empty(),
+        _ => false,
+    };
+    // Postgres does not look at the path where there is nothing to change.
+    if empty && !adds {
+        return Ok(value.bytes().to_vec());
+    }
     walk(value, path, 1, edit)
 }
 

@@ -332,6 +332,8 @@ fn edits_are_postgres_edits() {
         with("{\"a\":{\"b\":1}}", |j| delete_path(j, &["a", "b"])),
         "{\"a\": {}}"
     );
+    assert_eq!(with("[]", |j| delete_path(j, &["a"])), "[]");
+    assert_eq!(with("[]", |j| set(j, &["a"], two, false)), "[]");
     assert_eq!(with("[1,2,3]", |j| delete_path(j, &["-1"])), "[1, 2]");
     assert_eq!(with("[1,2,3]", |j| delete_path(j, &[])), "[1, 2, 3]");
     assert_eq!(

@@ -335,7 +335,7 @@ fn separate(lengths: &[usize], position: usize, out: &mut String) {
     let mut opening = 0;
     for length in lengths.iter().rev() {
         size *= length;
-        if size == 0 || position % size != 0 {
+        if size == 0 || !position.is_multiple_of(size) {
             break;
         }
         opening += 1;
