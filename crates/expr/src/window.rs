@@ -87,6 +87,14 @@ pub struct Frame {
     pub end: FrameBound,
 }
 
+impl Frame {
+    /// Whether one of its bounds is a number of units away.
+    pub fn has_offsets(&self) -> bool {
+        let counted = |b: &FrameBound| matches!(b, FrameBound::Preceding(_) | FrameBound::Following(_));
+        counted(&self.start) || counted(&self.end)
+    }
+}
+
 /// A call of a window function.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct WindowExpr {
@@ -126,6 +134,10 @@ impl WindowExpr {
         partition: &Partition<'a>,
         arena: &'a RowArena,
     ) -> Result<Vec<Datum<'a>>, Datum<'a>> {
+        if self.frame.has_offsets() {
+            // A bad offset is an error even of functions that look at no frame.
+            partition.frames(&self.frame, &self.order_by, arena)?;
+        }
         let n = partition.len();
         let rows = 0..n;
         let rank = |i: usize| partition.peers(i).start as i64;

@@ -72,7 +72,10 @@ impl State {
             (SumDouble, State::Float { count, sum }) if *count > 0 => {
                 Some(Datum::Float64(sum.checked_value(*count)?))
             }
-            (AverageFloat, State::Float { count, sum }) => sum.average(*count).map(Datum::Float64),
+            // Postgres adds to zero, so that even the average of negative zeros is zero.
+            (AverageFloat, State::Float { count, sum }) => {
+                sum.average(*count).map(|average| Datum::Float64(average + 0.0))
+            }
             (SumInterval, State::Interval(i)) if i.count > 0 => Some(Datum::Interval(i.total()?)),
             (AverageInterval, State::Interval(i)) if i.count > 0 => {
                 Some(Datum::Interval(i.total()?.div(i.count as f64)?))
