@@ -67,7 +67,10 @@ pub fn get(func: AggregateFunc) -> &'static AggregateDesc {
 
 /// The candidates of a name, in a fixed order.
 pub fn by_name(name: &str) -> Vec<AggregateFunc> {
-    let matches = aggregates().iter().enumerate().filter(|(_, f)| f.name == name);
+    let matches = aggregates()
+        .iter()
+        .enumerate()
+        .filter(|(_, f)| f.name == name);
     matches.map(|(i, _)| AggregateFunc(i as u32)).collect()
 }
 
@@ -85,7 +88,12 @@ pub struct OrderExpr {
 impl OrderExpr {
     /// Appends the row's sort key: bytes that compare as the rows sort.
     pub fn push_key<'a>(&'a self, out: &mut Vec<u8>, datums: &[Datum<'a>], arena: &'a RowArena) {
-        key::push_ordered(out, self.expr.eval(datums, arena), self.descending, self.nulls_last);
+        key::push_ordered(
+            out,
+            self.expr.eval(datums, arena),
+            self.descending,
+            self.nulls_last,
+        );
     }
 }
 
@@ -127,7 +135,11 @@ impl AggregateExpr {
 
     /// Filter and arguments over an input row.
     pub fn input<'a>(&'a self, datums: &[Datum<'a>], arena: &'a RowArena) -> AggregateInput<'a> {
-        match self.filter.as_ref().map(|filter| filter.eval(datums, arena)) {
+        match self
+            .filter
+            .as_ref()
+            .map(|filter| filter.eval(datums, arena))
+        {
             None | Some(Datum::Bool(true)) => {}
             Some(Datum::Error(error)) => return AggregateInput::Failed(error),
             Some(_) => return AggregateInput::Skipped,
@@ -167,13 +179,19 @@ impl AggregateExpr {
         args: &[Datum<'a>],
         arena: &'a RowArena,
     ) {
-        self.order_by.iter().for_each(|order| order.push_key(out, datums, arena));
+        self.order_by
+            .iter()
+            .for_each(|order| order.push_key(out, datums, arena));
         args.iter().for_each(|arg| key::push(out, *arg));
     }
 
     /// The result over no rows: 0 for counts, else NULL.
     pub fn default_value(&self) -> Datum<'static> {
-        if get(self.func).never_null { Datum::Int64(0) } else { Datum::Null }
+        if get(self.func).never_null {
+            Datum::Int64(0)
+        } else {
+            Datum::Null
+        }
     }
 
     /// The result over all rows of a group, given as argument rows (already filtered, and distinct where
@@ -187,7 +205,9 @@ impl AggregateExpr {
         let operation = get(self.func).operation;
         if let Operation::Accumulate(_) = operation {
             let mut state = Accumulator::default();
-            rows.for_each(|(args, n)| state.add(self.func, &args, i64::try_from(n).unwrap_or(i64::MAX)));
+            rows.for_each(|(args, n)| {
+                state.add(self.func, &args, i64::try_from(n).unwrap_or(i64::MAX))
+            });
             return state.finish(self.func, arena);
         }
         let rows: Vec<_> = rows.filter(|(_, n)| *n > 0).collect();
@@ -216,7 +236,8 @@ impl AggregateExpr {
             match self.input(datums, arena) {
                 AggregateInput::Skipped => {}
                 AggregateInput::Failed(error) => {
-                    least_error = Some(least_error.map_or(error, |least: ErrorRef<'a>| least.min(error)));
+                    least_error =
+                        Some(least_error.map_or(error, |least: ErrorRef<'a>| least.min(error)));
                 }
                 AggregateInput::Args(args) => {
                     let mut sort_key = Vec::new();
@@ -232,7 +253,10 @@ impl AggregateExpr {
         if self.distinct {
             keep_distinct(&mut group);
         }
-        self.eval_group(&mut group.into_iter().map(|(_, _, args, n)| (args, n)), arena)
+        self.eval_group(
+            &mut group.into_iter().map(|(_, _, args, n)| (args, n)),
+            arena,
+        )
     }
 }
 
@@ -265,13 +289,19 @@ fn first_error<'a>(args: &[Datum<'a>]) -> Option<ErrorRef<'a>> {
 }
 
 /// The least or greatest value that is not NULL; of equal ones the least identity.
-pub(crate) fn extremum<'a>(values: impl Iterator<Item = Datum<'a>>, max: bool) -> Option<Datum<'a>> {
+pub(crate) fn extremum<'a>(
+    values: impl Iterator<Item = Datum<'a>>,
+    max: bool,
+) -> Option<Datum<'a>> {
     let mut best: Option<(Vec<u8>, Datum<'a>)> = None;
     for value in values.filter(|v| !v.is_null()) {
         let mut sort_key = Vec::new();
         key::push_ordered(&mut sort_key, value, max, true);
         let better = best.as_ref().is_none_or(|(best_key, best)| {
-            sort_key.cmp(best_key).then_with(|| Row::pack([value]).cmp(&Row::pack([*best]))).is_lt()
+            sort_key
+                .cmp(best_key)
+                .then_with(|| Row::pack([value]).cmp(&Row::pack([*best])))
+                .is_lt()
         });
         if better {
             best = Some((sort_key, value));

@@ -46,13 +46,14 @@ pub struct TableFunctionDesc {
 
 /// All table functions, in a fixed order.
 pub fn table_functions() -> &'static [TableFunctionDesc] {
-    static FUNCTIONS: std::sync::LazyLock<Vec<TableFunctionDesc>> = std::sync::LazyLock::new(|| {
-        let mut all = series::declare();
-        all.extend(unnest::declare());
-        all.extend(json::declare());
-        all.extend(strings::declare());
-        all
-    });
+    static FUNCTIONS: std::sync::LazyLock<Vec<TableFunctionDesc>> =
+        std::sync::LazyLock::new(|| {
+            let mut all = series::declare();
+            all.extend(unnest::declare());
+            all.extend(json::declare());
+            all.extend(strings::declare());
+            all
+        });
     &FUNCTIONS
 }
 
@@ -100,7 +101,10 @@ pub fn resolve_table_function(
     }
     let resolved = resolve::resolve_table_function(name, args)?;
     Some(resolved.map(|(resolved, types)| {
-        let names = get(resolved.func).returns.iter().map(|(name, _)| name.to_string());
+        let names = get(resolved.func)
+            .returns
+            .iter()
+            .map(|(name, _)| name.to_string());
         ResolvedTableFunction {
             func: resolved.func,
             args: resolved.args,
@@ -118,7 +122,15 @@ fn declaration(
 ) -> TableFunctionDesc {
     let (params, variadic, returns) =
         crate::signature::parse(signature).expect("a signature in the notation");
-    TableFunctionDesc { name, params, variadic, returns: vec![(name, returns)], strict: true, doc, eval }
+    TableFunctionDesc {
+        name,
+        params,
+        variadic,
+        returns: vec![(name, returns)],
+        strict: true,
+        doc,
+        eval,
+    }
 }
 
 /// An argument that the signature promises.

@@ -90,7 +90,8 @@ pub struct Frame {
 impl Frame {
     /// Whether one of its bounds is a number of units away.
     pub fn has_offsets(&self) -> bool {
-        let counted = |b: &FrameBound| matches!(b, FrameBound::Preceding(_) | FrameBound::Following(_));
+        let counted =
+            |b: &FrameBound| matches!(b, FrameBound::Preceding(_) | FrameBound::Following(_));
         counted(&self.start) || counted(&self.end)
     }
 }
@@ -111,7 +112,6 @@ pub struct WindowExpr {
     /// Its type.
     pub result: ColumnType,
 }
-
 
 impl WindowExpr {
     /// The values for the rows of one partition, given in order, one result for each row. A row that occurs
@@ -145,17 +145,25 @@ impl WindowExpr {
         Ok(match &self.func {
             WindowFunc::RowNumber => rows.map(|i| Datum::Int64(i as i64 + 1)).collect(),
             WindowFunc::Rank => rows.map(|i| Datum::Int64(rank(i) + 1)).collect(),
-            WindowFunc::DenseRank => rows.map(|i| Datum::Int64(partition.group(i) as i64 + 1)).collect(),
+            WindowFunc::DenseRank => rows
+                .map(|i| Datum::Int64(partition.group(i) as i64 + 1))
+                .collect(),
             WindowFunc::PercentRank if n <= 1 => vec![Datum::Float64(0.0); n],
             WindowFunc::PercentRank => rows.map(|i| fraction(rank(i), n - 1)).collect(),
-            WindowFunc::CumeDist => rows.map(|i| fraction(partition.peers(i).end as i64, n)).collect(),
+            WindowFunc::CumeDist => rows
+                .map(|i| fraction(partition.peers(i).end as i64, n))
+                .collect(),
             WindowFunc::Ntile => self.ntile(partition, arena),
-            WindowFunc::Lag => rows.map(|i| self.shifted(partition, i, -1, arena)).collect(),
+            WindowFunc::Lag => rows
+                .map(|i| self.shifted(partition, i, -1, arena))
+                .collect(),
             WindowFunc::Lead => rows.map(|i| self.shifted(partition, i, 1, arena)).collect(),
             WindowFunc::FirstValue | WindowFunc::LastValue | WindowFunc::NthValue => {
                 let frames = partition.frames(&self.frame, &self.order_by, arena)?;
                 let values = frames.into_iter().enumerate();
-                values.map(|(i, frame)| self.value_in(partition, i, frame, arena)).collect()
+                values
+                    .map(|(i, frame)| self.value_in(partition, i, frame, arena))
+                    .collect()
             }
             WindowFunc::Aggregate(aggregate) => {
                 let frames = partition.frames(&self.frame, &self.order_by, arena)?;
@@ -172,7 +180,9 @@ impl WindowExpr {
         row: usize,
         arena: &'a RowArena,
     ) -> Datum<'a> {
-        self.args.get(position).map_or(Datum::Null, |arg| arg.eval(partition.row(row), arena))
+        self.args
+            .get(position)
+            .map_or(Datum::Null, |arg| arg.eval(partition.row(row), arena))
     }
 
     /// As Postgres, the number of buckets is that of the first row where it is not NULL.
@@ -192,7 +202,10 @@ impl WindowExpr {
         let buckets = match integer(buckets) {
             Ok(buckets) if buckets > 0 => buckets as usize,
             Ok(_) => {
-                let error = invalid(SqlState::new("22014"), "argument of ntile must be greater than zero");
+                let error = invalid(
+                    SqlState::new("22014"),
+                    "argument of ntile must be greater than zero",
+                );
                 out.resize(n, arena.error(&error));
                 return out;
             }
@@ -205,7 +218,11 @@ impl WindowExpr {
         let boundary = larger * (size + 1);
         out.extend((first..n).map(|i| {
             let i = i - first;
-            let bucket = if i < boundary { i / (size + 1) } else { larger + (i - boundary) / size.max(1) };
+            let bucket = if i < boundary {
+                i / (size + 1)
+            } else {
+                larger + (i - boundary) / size.max(1)
+            };
             Datum::Int32(bucket as i32 + 1)
         }));
         out
@@ -226,8 +243,13 @@ impl WindowExpr {
                 Err(other) => return other,
             },
         };
-        let target = offset.checked_mul(direction).and_then(|by| by.checked_add(row as i64));
-        match target.and_then(|t| usize::try_from(t).ok()).filter(|t| *t < partition.len()) {
+        let target = offset
+            .checked_mul(direction)
+            .and_then(|by| by.checked_add(row as i64));
+        match target
+            .and_then(|t| usize::try_from(t).ok())
+            .filter(|t| *t < partition.len())
+        {
             Some(target) => self.arg(0, partition, target, arena),
             None => self.arg(2, partition, row, arena),
         }

@@ -88,13 +88,23 @@ fn results_are_those_of_postgres() {
         let [name, types, result, expected, rows @ ..] = fields.as_slice() else {
             panic!("a case: {line}")
         };
-        let types: Vec<_> = types.split("; ").filter(|t| !t.is_empty()).map(type_named).collect();
+        let types: Vec<_> = types
+            .split("; ")
+            .filter(|t| !t.is_empty())
+            .map(type_named)
+            .collect();
         let aggregate = call(name, &types);
         if aggregate.result.scalar.sql_name() != *result {
-            wrong.push(format!("{line}\n  has type {}", aggregate.result.scalar.sql_name()));
+            wrong.push(format!(
+                "{line}\n  has type {}",
+                aggregate.result.scalar.sql_name()
+            ));
         }
         let arena = RowArena::new();
-        let rows: Vec<_> = rows.iter().map(|row| parse_row(&types, row, &arena)).collect();
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|row| parse_row(&types, row, &arena))
+            .collect();
         let value = aggregate.eval_group(&mut rows.iter().map(|row| (row.clone(), 1)), &arena);
         let (value, expected) = (shown(&aggregate, value), unescape(expected));
         let is_float = matches!(aggregate.result.scalar, ScalarType::Float64);
@@ -102,13 +112,24 @@ fn results_are_those_of_postgres() {
             wrong.push(format!("{line}\n  gives {value}"));
         }
     }
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]
 fn every_declaration_has_a_case_and_a_parameter_in_the_notation() {
     for desc in aggregates() {
-        assert!(CASES.lines().any(|l| l.split('\t').next() == Some(desc.name)), "{}", desc.name);
+        assert!(
+            CASES
+                .lines()
+                .any(|l| l.split('\t').next() == Some(desc.name)),
+            "{}",
+            desc.name
+        );
         assert!(desc.doc.ends_with('.'), "{}", desc.name);
     }
 }
@@ -199,7 +220,10 @@ fn arguments<'a>(
 }
 
 fn accumulables() -> impl Iterator<Item = (AggregateFunc, &'static AggregateDesc)> {
-    let all = aggregates().iter().enumerate().map(|(i, d)| (AggregateFunc(i as u32), d));
+    let all = aggregates()
+        .iter()
+        .enumerate()
+        .map(|(i, d)| (AggregateFunc(i as u32), d));
     all.filter(|(_, d)| d.kind == AggregateKind::Accumulable)
 }
 
@@ -352,11 +376,19 @@ fn distinct_and_order_by_apply_from_scratch() {
     aggregate.distinct = true;
     assert_eq!(eval(&aggregate), "={1,2.0,3}");
     let expr = ScalarExpr::Column(0);
-    aggregate.order_by = vec![OrderExpr { expr, descending: true, nulls_last: false }];
+    aggregate.order_by = vec![OrderExpr {
+        expr,
+        descending: true,
+        nulls_last: false,
+    }];
     assert_eq!(eval(&aggregate), "={3,2.0,1}");
 }
 
 #[test]
 fn a_state_is_small() {
-    assert!(size_of::<Accumulator>() <= 48, "{}", size_of::<Accumulator>());
+    assert!(
+        size_of::<Accumulator>() <= 48,
+        "{}",
+        size_of::<Accumulator>()
+    );
 }

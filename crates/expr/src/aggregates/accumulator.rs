@@ -110,7 +110,10 @@ impl Accumulator {
             return;
         }
         let errors = BTreeMap::from([(error.bytes().to_vec(), diff)]);
-        let failed = Failed { rest: Accumulator::default(), errors };
+        let failed = Failed {
+            rest: Accumulator::default(),
+            errors,
+        };
         self.merge(&Accumulator(State::Failed(Box::new(failed))));
     }
 
@@ -146,7 +149,10 @@ impl Accumulator {
             State::Zero => {}
             State::Failed(failed) => {
                 failed.rest.multiply(factor);
-                failed.errors.values_mut().for_each(|count| *count = count.wrapping_mul(factor));
+                failed
+                    .errors
+                    .values_mut()
+                    .for_each(|count| *count = count.wrapping_mul(factor));
                 failed.errors.retain(|_, count| *count != 0);
             }
             values => values.multiply_values(factor),
@@ -164,7 +170,9 @@ impl Accumulator {
         match &self.0 {
             State::Zero => true,
             State::Count(count) => *count == 0,
-            State::Integer { count, sum } | State::Decimal { count, sum, .. } => *count == 0 && *sum == 0,
+            State::Integer { count, sum } | State::Decimal { count, sum, .. } => {
+                *count == 0 && *sum == 0
+            }
             State::Numeric(n) => n.count == 0 && n.sum.is_zero(),
             State::Float { count, sum } => *count == 0 && sum.is_zero(),
             State::Interval(i) => **i == Intervals::default(),
@@ -226,17 +234,20 @@ impl State {
         let first = args.first().unwrap_or(&Datum::Null);
         match accumulation {
             Count => State::Count(diff),
-            SumInteger | SumBigint | AverageInteger => {
-                State::Integer { count: diff, sum: i128::from(as_integer(first)) * i128::from(diff) }
-            }
+            SumInteger | SumBigint | AverageInteger => State::Integer {
+                count: diff,
+                sum: i128::from(as_integer(first)) * i128::from(diff),
+            },
             SumNumeric | AverageNumeric => State::of_numeric(&as_numeric(first), diff),
-            SumReal | SumDouble | AverageFloat => {
-                State::Float { count: diff, sum: FloatSum::of(as_float(first), diff) }
-            }
+            SumReal | SumDouble | AverageFloat => State::Float {
+                count: diff,
+                sum: FloatSum::of(as_float(first), diff),
+            },
             SumInterval | AverageInterval => State::of_interval(first, diff),
-            BoolAnd | BoolOr => {
-                State::Bool { count: diff, trues: if first.is_true() { diff } else { 0 } }
-            }
+            BoolAnd | BoolOr => State::Bool {
+                count: diff,
+                trues: if first.is_true() { diff } else { 0 },
+            },
             Bits(_, width) => {
                 let value = as_integer(first);
                 let ones = (0..width).map(|bit| (value >> bit & 1) * diff).collect();
@@ -264,13 +275,25 @@ impl State {
         if let Some((coefficient, scale)) = value.as_small()
             && let Some(sum) = coefficient.checked_mul(i128::from(diff))
         {
-            return State::Decimal { count: diff, sum, scale: scale as u16 };
+            return State::Decimal {
+                count: diff,
+                sum,
+                scale: scale as u16,
+            };
         }
-        State::Numeric(Box::new(Numerics { count: diff, sum: NumericSum::of(value, diff) }))
+        State::Numeric(Box::new(Numerics {
+            count: diff,
+            sum: NumericSum::of(value, diff),
+        }))
     }
 
     fn of_interval(value: &Datum<'_>, diff: i64) -> State {
-        let Datum::Interval(Interval { months, days, micros }) = *value else {
+        let Datum::Interval(Interval {
+            months,
+            days,
+            micros,
+        }) = *value
+        else {
             debug_assert!(false, "an interval: {value:?}");
             return State::Zero;
         };
@@ -306,7 +329,10 @@ impl State {
             (State::Moments(a), State::Moments(b)) => a.merge(b),
             (State::FloatMoments(a), State::FloatMoments(b)) => a.merge(b),
             (State::Pairs(a), State::Pairs(b)) => a.merge(b),
-            (State::Decimal { .. } | State::Numeric(_), State::Decimal { .. } | State::Numeric(_)) => {
+            (
+                State::Decimal { .. } | State::Numeric(_),
+                State::Decimal { .. } | State::Numeric(_),
+            ) => {
                 self.merge_numeric(other);
             }
             (a, b) => debug_assert!(false, "states of different aggregates: {a:?} and {b:?}"),
@@ -315,7 +341,11 @@ impl State {
 
     fn merge_numeric(&mut self, other: &State) {
         if let State::Decimal { count, sum, scale } = self
-            && let State::Decimal { count: n, sum: s, scale: t } = other
+            && let State::Decimal {
+                count: n,
+                sum: s,
+                scale: t,
+            } = other
             && scale == t
             && let Some(total) = sum.checked_add(*s)
         {
@@ -380,7 +410,9 @@ impl State {
             }
             State::Bits(bits) => {
                 bits.count = bits.count.wrapping_mul(factor);
-                bits.ones.iter_mut().for_each(|n| *n = n.wrapping_mul(factor));
+                bits.ones
+                    .iter_mut()
+                    .for_each(|n| *n = n.wrapping_mul(factor));
             }
             State::Moments(m) => m.multiply(factor),
             State::FloatMoments(m) => m.multiply(factor),

@@ -64,7 +64,11 @@ impl State {
             }
             (SumNumeric, State::Numeric(n)) if n.count > 0 => return numeric(n.sum.value()),
             (AverageNumeric, State::Numeric(n)) if n.count > 0 => {
-                return numeric(n.sum.value().and_then(|sum| sum.div(&Numeric::from(n.count))));
+                return numeric(
+                    n.sum
+                        .value()
+                        .and_then(|sum| sum.div(&Numeric::from(n.count))),
+                );
             }
             (SumReal, State::Float { count, sum }) if *count > 0 => {
                 Some(Datum::Float32(sum.checked_value32(*count)?))
@@ -73,24 +77,34 @@ impl State {
                 Some(Datum::Float64(sum.checked_value(*count)?))
             }
             // Postgres adds to zero, so that even the average of negative zeros is zero.
-            (AverageFloat, State::Float { count, sum }) => {
-                sum.average(*count).map(|average| Datum::Float64(average + 0.0))
-            }
+            (AverageFloat, State::Float { count, sum }) => sum
+                .average(*count)
+                .map(|average| Datum::Float64(average + 0.0)),
             (SumInterval, State::Interval(i)) if i.count > 0 => Some(Datum::Interval(i.total()?)),
             (AverageInterval, State::Interval(i)) if i.count > 0 => {
                 Some(Datum::Interval(i.total()?.div(i.count as f64)?))
             }
-            (BoolAnd, State::Bool { count, trues }) if *count > 0 => Some(Datum::Bool(trues == count)),
+            (BoolAnd, State::Bool { count, trues }) if *count > 0 => {
+                Some(Datum::Bool(trues == count))
+            }
             (BoolOr, State::Bool { count, trues }) if *count > 0 => Some(Datum::Bool(*trues > 0)),
             (Bits(operation, width), State::Bits(bits)) if bits.count > 0 => {
                 Some(bits.value(operation, width))
             }
             (SpreadNumeric(spread), State::Moments(m)) => {
-                let value = if spread.root { m.stddev(spread.sample) } else { m.variance(spread.sample) };
+                let value = if spread.root {
+                    m.stddev(spread.sample)
+                } else {
+                    m.variance(spread.sample)
+                };
                 return value.map_or(Ok(None), numeric);
             }
             (SpreadFloat(spread), State::FloatMoments(m)) => {
-                let value = if spread.root { m.stddev(spread.sample) } else { m.variance(spread.sample) };
+                let value = if spread.root {
+                    m.stddev(spread.sample)
+                } else {
+                    m.variance(spread.sample)
+                };
                 value.map(finite_or_nan).transpose()?.map(Datum::Float64)
             }
             (Regression(regression), State::Pairs(pairs)) => return regress(regression, pairs),
@@ -106,14 +120,18 @@ fn decimal(sum: i128, scale: u16) -> Numeric {
 /// 22003 for a value of finite inputs that is beyond the range of double precision.
 fn finite_or_nan(value: f64) -> Result<f64, EvalError> {
     if value.is_infinite() {
-        return Err(EvalError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "value out of range: overflow"));
+        return Err(EvalError::new(
+            SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+            "value out of range: overflow",
+        ));
     }
     Ok(value)
 }
 
 impl Intervals {
     fn total(&self) -> Result<Interval, EvalError> {
-        let out_of_range = || EvalError::new(SqlState::DATETIME_FIELD_OVERFLOW, "interval out of range");
+        let out_of_range =
+            || EvalError::new(SqlState::DATETIME_FIELD_OVERFLOW, "interval out of range");
         Ok(Interval {
             months: i32::try_from(self.months).map_err(|_| out_of_range())?,
             days: i32::try_from(self.days).map_err(|_| out_of_range())?,

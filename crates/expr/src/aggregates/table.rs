@@ -48,7 +48,15 @@ impl Table {
             Operation::Max => AggregateKind::Max,
             Operation::Whole(_) => AggregateKind::WholeGroup,
         };
-        self.0.push(AggregateDesc { name, params, returns, kind, operation, never_null, doc });
+        self.0.push(AggregateDesc {
+            name,
+            params,
+            returns,
+            kind,
+            operation,
+            never_null,
+            doc,
+        });
     }
 
     /// An accumulable aggregate of one argument.
@@ -67,7 +75,13 @@ impl Table {
     fn counts(&mut self) {
         let count = Operation::Accumulate(Accumulation::Count);
         self.push("count", vec![], Exact(Int64), count, "The number of rows.");
-        self.push("count", vec![Any], Exact(Int64), count, "The number of rows whose argument is not NULL.");
+        self.push(
+            "count",
+            vec![Any],
+            Exact(Int64),
+            count,
+            "The number of rows whose argument is not NULL.",
+        );
     }
 
     fn sums(&mut self) {
@@ -80,7 +94,13 @@ impl Table {
         let doc = "The sum of the non-NULL values, exact and rounded once.";
         self.over("sum", Float32, Float32, SumReal, doc);
         self.over("sum", Float64, Float64, SumDouble, doc);
-        self.over("sum", Interval, Interval, SumInterval, "The sum of the non-NULL values, field by field.");
+        self.over(
+            "sum",
+            Interval,
+            Interval,
+            SumInterval,
+            "The sum of the non-NULL values, field by field.",
+        );
     }
 
     fn averages(&mut self) {
@@ -97,14 +117,30 @@ impl Table {
 
     fn extrema(&mut self) {
         let ordered = [
-            Int16, Int32, Int64, Oid, Float32, Float64, Numeric, Text, BpChar, Date, Time, Timestamp,
-            TimestampTz, Interval,
+            Int16,
+            Int32,
+            Int64,
+            Oid,
+            Float32,
+            Float64,
+            Numeric,
+            Text,
+            BpChar,
+            Date,
+            Time,
+            Timestamp,
+            TimestampTz,
+            Interval,
         ];
         let mut params: Vec<ParamType> = ordered.into_iter().map(Exact).collect();
         params.push(AnyArray);
         let extrema = [
             ("min", Operation::Min, "The least of the non-NULL values."),
-            ("max", Operation::Max, "The greatest of the non-NULL values."),
+            (
+                "max",
+                Operation::Max,
+                "The greatest of the non-NULL values.",
+            ),
         ];
         for (name, operation, doc) in extrema {
             for param in &params {
@@ -115,13 +151,37 @@ impl Table {
 
     fn logic(&mut self) {
         use Accumulation::*;
-        self.over("bool_and", Bool, Bool, BoolAnd, "Whether all non-NULL values are true.");
+        self.over(
+            "bool_and",
+            Bool,
+            Bool,
+            BoolAnd,
+            "Whether all non-NULL values are true.",
+        );
         self.over("bool_or", Bool, Bool, BoolOr, "Whether some value is true.");
-        self.over("every", Bool, Bool, BoolAnd, "Whether all non-NULL values are true.");
+        self.over(
+            "every",
+            Bool,
+            Bool,
+            BoolAnd,
+            "Whether all non-NULL values are true.",
+        );
         let bits = [
-            ("bit_and", BitOperation::And, "The bitwise AND of the non-NULL values."),
-            ("bit_or", BitOperation::Or, "The bitwise OR of the non-NULL values."),
-            ("bit_xor", BitOperation::Xor, "The bitwise exclusive OR of the non-NULL values."),
+            (
+                "bit_and",
+                BitOperation::And,
+                "The bitwise AND of the non-NULL values.",
+            ),
+            (
+                "bit_or",
+                BitOperation::Or,
+                "The bitwise OR of the non-NULL values.",
+            ),
+            (
+                "bit_xor",
+                BitOperation::Xor,
+                "The bitwise exclusive OR of the non-NULL values.",
+            ),
         ];
         for (name, operation, doc) in bits {
             for (integer, width) in [(Int16, 16), (Int32, 32), (Int64, 64)] {
@@ -131,19 +191,44 @@ impl Table {
     }
 
     fn spreads(&mut self) {
-        let variance = |sample| Spread { sample, root: false };
+        let variance = |sample| Spread {
+            sample,
+            root: false,
+        };
         let deviation = |sample| Spread { sample, root: true };
         let spreads = [
-            ("stddev", deviation(true), "The standard deviation of a sample."),
-            ("stddev_samp", deviation(true), "The standard deviation of a sample."),
-            ("stddev_pop", deviation(false), "The standard deviation of the population."),
+            (
+                "stddev",
+                deviation(true),
+                "The standard deviation of a sample.",
+            ),
+            (
+                "stddev_samp",
+                deviation(true),
+                "The standard deviation of a sample.",
+            ),
+            (
+                "stddev_pop",
+                deviation(false),
+                "The standard deviation of the population.",
+            ),
             ("variance", variance(true), "The variance of a sample."),
             ("var_samp", variance(true), "The variance of a sample."),
-            ("var_pop", variance(false), "The variance of the population."),
+            (
+                "var_pop",
+                variance(false),
+                "The variance of the population.",
+            ),
         ];
         for (name, spread, doc) in spreads {
             for exact in [Int16, Int32, Int64, Numeric] {
-                self.over(name, exact, Numeric, Accumulation::SpreadNumeric(spread), doc);
+                self.over(
+                    name,
+                    exact,
+                    Numeric,
+                    Accumulation::SpreadNumeric(spread),
+                    doc,
+                );
             }
             for float in [Float32, Float64] {
                 self.over(name, float, Float64, Accumulation::SpreadFloat(spread), doc);
@@ -153,17 +238,61 @@ impl Table {
 
     fn regressions(&mut self) {
         let pairs = [
-            ("corr", Regression::Corr, "The correlation coefficient of pairs (Y, X)."),
-            ("covar_pop", Regression::CovarPop, "The covariance of the population."),
-            ("covar_samp", Regression::CovarSamp, "The covariance of a sample."),
-            ("regr_avgx", Regression::AverageX, "The average of X over the pairs without NULL."),
-            ("regr_avgy", Regression::AverageY, "The average of Y over the pairs without NULL."),
-            ("regr_intercept", Regression::Intercept, "Where the least-squares line meets X = 0."),
-            ("regr_r2", Regression::R2, "The square of the correlation coefficient."),
-            ("regr_slope", Regression::Slope, "The slope of the least-squares line."),
-            ("regr_sxx", Regression::Sxx, "The sum of squares of X about its average."),
-            ("regr_sxy", Regression::Sxy, "The sum of products of X and Y about their averages."),
-            ("regr_syy", Regression::Syy, "The sum of squares of Y about its average."),
+            (
+                "corr",
+                Regression::Corr,
+                "The correlation coefficient of pairs (Y, X).",
+            ),
+            (
+                "covar_pop",
+                Regression::CovarPop,
+                "The covariance of the population.",
+            ),
+            (
+                "covar_samp",
+                Regression::CovarSamp,
+                "The covariance of a sample.",
+            ),
+            (
+                "regr_avgx",
+                Regression::AverageX,
+                "The average of X over the pairs without NULL.",
+            ),
+            (
+                "regr_avgy",
+                Regression::AverageY,
+                "The average of Y over the pairs without NULL.",
+            ),
+            (
+                "regr_intercept",
+                Regression::Intercept,
+                "Where the least-squares line meets X = 0.",
+            ),
+            (
+                "regr_r2",
+                Regression::R2,
+                "The square of the correlation coefficient.",
+            ),
+            (
+                "regr_slope",
+                Regression::Slope,
+                "The slope of the least-squares line.",
+            ),
+            (
+                "regr_sxx",
+                Regression::Sxx,
+                "The sum of squares of X about its average.",
+            ),
+            (
+                "regr_sxy",
+                Regression::Sxy,
+                "The sum of products of X and Y about their averages.",
+            ),
+            (
+                "regr_syy",
+                Regression::Syy,
+                "The sum of squares of Y about its average.",
+            ),
         ];
         let params = || vec![Exact(Float64), Exact(Float64)];
         for (name, regression, doc) in pairs {
@@ -171,14 +300,26 @@ impl Table {
             self.push(name, params(), Exact(Float64), operation, doc);
         }
         let count = Operation::Accumulate(Accumulation::Regression(Regression::Count));
-        self.push("regr_count", params(), Exact(Int64), count, "The number of pairs without NULL.");
+        self.push(
+            "regr_count",
+            params(),
+            Exact(Int64),
+            count,
+            "The number of pairs without NULL.",
+        );
     }
 
     fn whole_groups(&mut self) {
         let doc = "The non-NULL values joined, each but the first after its delimiter.";
         for string in [Text, Bytea] {
             let params = vec![Exact(string.clone()), Exact(string.clone())];
-            self.push("string_agg", params, Exact(string), Operation::Whole(Whole::StringAgg), doc);
+            self.push(
+                "string_agg",
+                params,
+                Exact(string),
+                Operation::Whole(Whole::StringAgg),
+                doc,
+            );
         }
         let arrays = Operation::Whole(Whole::ArrayAggArrays);
         let doc = "The arrays, of equal dimensions, as one array of one more dimension.";
@@ -187,9 +328,21 @@ impl Table {
         let doc = "All values, NULLs included, as an array.";
         self.push("array_agg", vec![AnyNonArray], AnyArray, elements, doc);
         let doc = "All values, NULLs included, as a JSON array.";
-        self.push("jsonb_agg", vec![AnyElement], Exact(Jsonb), Operation::Whole(Whole::JsonbAgg), doc);
+        self.push(
+            "jsonb_agg",
+            vec![AnyElement],
+            Exact(Jsonb),
+            Operation::Whole(Whole::JsonbAgg),
+            doc,
+        );
         let object = Operation::Whole(Whole::JsonbObjectAgg);
         let doc = "Pairs of key and value as a JSON object; of equal keys the last one counts.";
-        self.push("jsonb_object_agg", vec![Any, Any], Exact(Jsonb), object, doc);
+        self.push(
+            "jsonb_object_agg",
+            vec![Any, Any],
+            Exact(Jsonb),
+            object,
+            doc,
+        );
     }
 }

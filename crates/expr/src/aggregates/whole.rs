@@ -47,7 +47,8 @@ impl Whole {
 
 /// Rows one by one, as often as each occurs.
 fn repeated<'r, 'a>(rows: &'r Rows<'a>) -> impl Iterator<Item = &'r [Datum<'a>]> {
-    rows.iter().flat_map(|(args, n)| std::iter::repeat_n(args.as_slice(), *n as usize))
+    rows.iter()
+        .flat_map(|(args, n)| std::iter::repeat_n(args.as_slice(), *n as usize))
 }
 
 fn too_large() -> EvalError {
@@ -62,7 +63,11 @@ fn check_size(rows: &Rows<'_>, size: impl Fn(&[Datum<'_>]) -> usize) -> Result<(
         // Even an empty element takes a byte, which bounds the repetitions too.
         total = total.saturating_add((size(args).max(1) as u64).saturating_mul(*n));
     }
-    if total > MAX_BYTES { Err(too_large()) } else { Ok(()) }
+    if total > MAX_BYTES {
+        Err(too_large())
+    } else {
+        Ok(())
+    }
 }
 
 fn string_bytes<'a>(datum: &Datum<'a>) -> &'a [u8] {
@@ -86,7 +91,9 @@ fn datum_size(datum: &Datum<'_>) -> usize {
 
 /// Each value that is not NULL, all but the first after their own delimiter.
 fn string_agg<'a>(rows: &Rows<'a>, arena: &'a RowArena) -> Result<Option<Datum<'a>>, EvalError> {
-    check_size(rows, |args| args.iter().map(|d| string_bytes(d).len()).sum())?;
+    check_size(rows, |args| {
+        args.iter().map(|d| string_bytes(d).len()).sum()
+    })?;
     let mut out = Vec::new();
     let mut binary = None;
     for args in repeated(rows) {
@@ -147,7 +154,8 @@ fn array_agg_arrays<'a>(rows: &Rows<'a>, arena: &'a RowArena) -> Result<Datum<'a
     dimensions.extend(inner.unwrap_or_default());
     if dimensions.len() > array::MAX_DIMENSIONS {
         let (n, most) = (dimensions.len(), array::MAX_DIMENSIONS);
-        let message = format!("number of array dimensions ({n}) exceeds the maximum allowed ({most})");
+        let message =
+            format!("number of array dimensions ({n}) exceeds the maximum allowed ({most})");
         return Err(EvalError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
     }
     let elements = repeated(rows).flat_map(|args| match first(args) {
@@ -172,7 +180,9 @@ fn jsonb_agg<'a>(
             array.push(Json::from_packed(&element));
         }
     }
-    Ok(Datum::Jsonb(Json::from_packed(arena.bytes(array.finish()?))))
+    Ok(Datum::Jsonb(Json::from_packed(
+        arena.bytes(array.finish()?),
+    )))
 }
 
 fn jsonb_object_agg<'a>(
@@ -181,7 +191,10 @@ fn jsonb_object_agg<'a>(
     arena: &'a RowArena,
 ) -> Result<Datum<'a>, EvalError> {
     let [key_type, value_type] = types else {
-        return Err(EvalError::new(SqlState::INTERNAL_ERROR, "jsonb_object_agg takes a key and a value"));
+        return Err(EvalError::new(
+            SqlState::INTERNAL_ERROR,
+            "jsonb_object_agg takes a key and a value",
+        ));
     };
     let mut object = json::ObjectBuilder::new();
     for (args, _) in rows {
@@ -189,7 +202,9 @@ fn jsonb_object_agg<'a>(
         let value = json::from_datum(value_type, value, &Formatting::default())?;
         object.push(&object_key(key_type, key)?, Json::from_packed(&value));
     }
-    Ok(Datum::Jsonb(Json::from_packed(arena.bytes(object.finish()?))))
+    Ok(Datum::Jsonb(Json::from_packed(
+        arena.bytes(object.finish()?),
+    )))
 }
 
 /// A scalar as a JSON object's key: its text form, of dates and times the ISO 8601 one.

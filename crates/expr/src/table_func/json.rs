@@ -10,9 +10,24 @@ pub(super) fn declare() -> Vec<TableFunctionDesc> {
     use ScalarType::{Jsonb, Text};
     let keys = "The keys of an object, in the order in which jsonb keeps them.";
     vec![
-        columns("jsonb_array_elements", &[("value", Jsonb)], "An array's elements.", elements),
-        columns("jsonb_array_elements_text", &[("value", Text)], "An array's elements as text.", elements_text),
-        columns("jsonb_each", &[("key", Text), ("value", Jsonb)], "An object's members.", each),
+        columns(
+            "jsonb_array_elements",
+            &[("value", Jsonb)],
+            "An array's elements.",
+            elements,
+        ),
+        columns(
+            "jsonb_array_elements_text",
+            &[("value", Text)],
+            "An array's elements as text.",
+            elements_text,
+        ),
+        columns(
+            "jsonb_each",
+            &[("key", Text), ("value", Jsonb)],
+            "An object's members.",
+            each,
+        ),
         columns(
             "jsonb_each_text",
             &[("key", Text), ("value", Text)],
@@ -33,7 +48,10 @@ fn columns(
         name,
         params: vec![ParamType::Exact(ScalarType::Jsonb)],
         variadic: false,
-        returns: columns.iter().map(|(name, ty)| (*name, ParamType::Exact(ty.clone()))).collect(),
+        returns: columns
+            .iter()
+            .map(|(name, ty)| (*name, ParamType::Exact(ty.clone())))
+            .collect(),
         strict: true,
         doc,
         eval,
@@ -54,7 +72,11 @@ fn invalid(message: impl Into<String>) -> EvalError {
 fn as_array<'a>(args: &[Datum<'a>]) -> Result<JsonArray<'a>, EvalError> {
     let json = json(args)?;
     json.as_array().ok_or_else(|| {
-        let kind = if json.is_scalar() { "a scalar" } else { "an object" };
+        let kind = if json.is_scalar() {
+            "a scalar"
+        } else {
+            "an object"
+        };
         invalid(format!("cannot extract elements from {kind}"))
     })
 }
@@ -110,7 +132,11 @@ fn each_text(_: &CallTypes, args: &[Datum<'_>], emit: Emit<'_>) -> Result<(), Ev
 fn object_keys(_: &CallTypes, args: &[Datum<'_>], emit: Emit<'_>) -> Result<(), EvalError> {
     let json = json(args)?;
     let Some(object) = json.as_object() else {
-        let kind = if json.is_scalar() { "a scalar" } else { "an array" };
+        let kind = if json.is_scalar() {
+            "a scalar"
+        } else {
+            "an array"
+        };
         return Err(invalid(format!("cannot call jsonb_object_keys on {kind}")));
     };
     for key in object.keys() {

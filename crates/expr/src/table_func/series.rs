@@ -17,8 +17,18 @@ pub(super) fn declare() -> Vec<TableFunctionDesc> {
         declaration(name, "int8, int8, int8 -> int8", doc, integers),
         declaration(name, "numeric, numeric -> numeric", doc, numerics),
         declaration(name, "numeric, numeric, numeric -> numeric", doc, numerics),
-        declaration(name, "timestamp, timestamp, interval -> timestamp", times, timestamps),
-        declaration(name, "timestamptz, timestamptz, interval -> timestamptz", times, timestamps),
+        declaration(
+            name,
+            "timestamp, timestamp, interval -> timestamp",
+            times,
+            timestamps,
+        ),
+        declaration(
+            name,
+            "timestamptz, timestamptz, interval -> timestamptz",
+            times,
+            timestamps,
+        ),
     ]
 }
 
@@ -46,7 +56,11 @@ fn integers(_: &CallTypes, args: &[Datum<'_>], emit: Emit<'_>) -> Result<(), Eva
     let mut next = Some(start);
     while let Some(current) = next.filter(|c| if step > 0 { *c <= stop } else { *c >= stop }) {
         // The stop is of the type, so that what does not exceed it fits.
-        let datum = if narrow { Datum::Int32(current as i32) } else { Datum::Int64(current) };
+        let datum = if narrow {
+            Datum::Int32(current as i32)
+        } else {
+            Datum::Int64(current)
+        };
         if !emit(Row::pack([datum])) {
             break;
         }
@@ -57,7 +71,10 @@ fn integers(_: &CallTypes, args: &[Datum<'_>], emit: Emit<'_>) -> Result<(), Eva
 
 fn numerics(_: &CallTypes, args: &[Datum<'_>], emit: Emit<'_>) -> Result<(), EvalError> {
     let value = |i: usize, what: &str| {
-        let value = args.get(i).and_then(Datum::as_numeric).ok_or_else(mismatch)?;
+        let value = args
+            .get(i)
+            .and_then(Datum::as_numeric)
+            .ok_or_else(mismatch)?;
         match value {
             v if v.is_nan() => Err(bad(&format!("{what} cannot be NaN"))),
             v if v.is_infinite() => Err(bad(&format!("{what} cannot be infinity"))),
@@ -65,13 +82,21 @@ fn numerics(_: &CallTypes, args: &[Datum<'_>], emit: Emit<'_>) -> Result<(), Eva
         }
     };
     let (start, stop) = (value(0, "start value")?, value(1, "stop value")?);
-    let step = if args.len() > 2 { value(2, "step size")? } else { Numeric::ONE };
+    let step = if args.len() > 2 {
+        value(2, "step size")?
+    } else {
+        Numeric::ONE
+    };
     if step.is_zero() {
         return Err(zero_step());
     }
     let mut current = start;
     let mut arena = RowArena::new();
-    while if step.is_negative() { current >= stop } else { current <= stop } {
+    while if step.is_negative() {
+        current >= stop
+    } else {
+        current <= stop
+    } {
         if !emit(Row::pack([arena.numeric(&current)])) {
             break;
         }
@@ -83,8 +108,16 @@ fn numerics(_: &CallTypes, args: &[Datum<'_>], emit: Emit<'_>) -> Result<(), Eva
 
 fn timestamps(types: &CallTypes, args: &[Datum<'_>], emit: Emit<'_>) -> Result<(), EvalError> {
     let (start, stop, step) = match args {
-        [Datum::Timestamp(a), Datum::Timestamp(b), Datum::Interval(step)]
-        | [Datum::TimestampTz(a), Datum::TimestampTz(b), Datum::Interval(step)] => (*a, *b, *step),
+        [
+            Datum::Timestamp(a),
+            Datum::Timestamp(b),
+            Datum::Interval(step),
+        ]
+        | [
+            Datum::TimestampTz(a),
+            Datum::TimestampTz(b),
+            Datum::Interval(step),
+        ] => (*a, *b, *step),
         _ => return Err(mismatch()),
     };
     let direction = step.span().cmp(&Interval::ZERO.span());
@@ -96,7 +129,11 @@ fn timestamps(types: &CallTypes, args: &[Datum<'_>], emit: Emit<'_>) -> Result<(
         _ => None,
     };
     let mut current = start;
-    while if direction.is_gt() { current <= stop } else { current >= stop } {
+    while if direction.is_gt() {
+        current <= stop
+    } else {
+        current >= stop
+    } {
         let datum = match zone {
             Some(_) => Datum::TimestampTz(current),
             None => Datum::Timestamp(current),

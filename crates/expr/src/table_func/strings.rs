@@ -6,17 +6,52 @@ use crate::scalar::CallTypes;
 use everview_repr::{Array, Datum, EvalError, Row, SqlState};
 
 pub(super) fn declare() -> Vec<TableFunctionDesc> {
-    let table = "The parts of a string between delimiters; those equal to the third argument are NULL.";
+    let table =
+        "The parts of a string between delimiters; those equal to the third argument are NULL.";
     let split = "The parts of a string between matches of a regular expression.";
-    let matches = "The captured groups of the first match of a regular expression, or with flag g of all.";
-    let lax = |desc: TableFunctionDesc| TableFunctionDesc { strict: false, ..desc };
+    let matches =
+        "The captured groups of the first match of a regular expression, or with flag g of all.";
+    let lax = |desc: TableFunctionDesc| TableFunctionDesc {
+        strict: false,
+        ..desc
+    };
     vec![
-        lax(declaration("string_to_table", "text, text -> text", table, string_to_table)),
-        lax(declaration("string_to_table", "text, text, text -> text", table, string_to_table)),
-        declaration("regexp_split_to_table", "text, text -> text", split, regexp_split),
-        declaration("regexp_split_to_table", "text, text, text -> text", split, regexp_split),
-        declaration("regexp_matches", "text, text -> text[]", matches, regexp_matches),
-        declaration("regexp_matches", "text, text, text -> text[]", matches, regexp_matches),
+        lax(declaration(
+            "string_to_table",
+            "text, text -> text",
+            table,
+            string_to_table,
+        )),
+        lax(declaration(
+            "string_to_table",
+            "text, text, text -> text",
+            table,
+            string_to_table,
+        )),
+        declaration(
+            "regexp_split_to_table",
+            "text, text -> text",
+            split,
+            regexp_split,
+        ),
+        declaration(
+            "regexp_split_to_table",
+            "text, text, text -> text",
+            split,
+            regexp_split,
+        ),
+        declaration(
+            "regexp_matches",
+            "text, text -> text[]",
+            matches,
+            regexp_matches,
+        ),
+        declaration(
+            "regexp_matches",
+            "text, text, text -> text[]",
+            matches,
+            regexp_matches,
+        ),
     ]
 }
 
@@ -29,11 +64,17 @@ fn string<'a>(args: &[Datum<'a>], i: usize) -> Result<Option<&'a str>, EvalError
 
 /// A NULL delimiter parts the characters, an empty one nothing; an empty string has no parts.
 fn string_to_table(_: &CallTypes, args: &[Datum<'_>], emit: Emit<'_>) -> Result<(), EvalError> {
-    let Some(text) = string(args, 0)?.filter(|t| !t.is_empty()) else { return Ok(()) };
+    let Some(text) = string(args, 0)?.filter(|t| !t.is_empty()) else {
+        return Ok(());
+    };
     let null = string(args, 2)?;
     let mut part = |part: &str| {
         let is_null = null == Some(part);
-        emit(Row::pack([if is_null { Datum::Null } else { Datum::Text(part) }]))
+        emit(Row::pack([if is_null {
+            Datum::Null
+        } else {
+            Datum::Text(part)
+        }]))
     };
     match string(args, 1)? {
         None => {

@@ -1,6 +1,9 @@
 //! Arrays as rows.
 
-use super::{Emit, ResolvedTableFunction, TableFunc, TableFunctionDesc, declaration, mismatch, table_functions};
+use super::{
+    Emit, ResolvedTableFunction, TableFunc, TableFunctionDesc, declaration, mismatch,
+    table_functions,
+};
 use crate::registry::ParamType;
 use crate::resolve::{self, ResolveError};
 use crate::scalar::CallTypes;
@@ -12,7 +15,12 @@ const SEVERAL: &str = "unnest variadic";
 pub(super) fn declare() -> Vec<TableFunctionDesc> {
     let doc = "The subscripts of an array's dimension, backwards if the third argument says so.";
     vec![
-        declaration("unnest", "anyarray -> anyelement", "An array's elements.", unnest),
+        declaration(
+            "unnest",
+            "anyarray -> anyelement",
+            "An array's elements.",
+            unnest,
+        ),
         TableFunctionDesc {
             name: SEVERAL,
             params: vec![ParamType::Any],
@@ -22,8 +30,18 @@ pub(super) fn declare() -> Vec<TableFunctionDesc> {
             doc: "Elements of several arrays side by side, shorter ones filled up with NULL.",
             eval: unnest_several,
         },
-        declaration("generate_subscripts", "anyarray, int4 -> int4", doc, subscripts),
-        declaration("generate_subscripts", "anyarray, int4, bool -> int4", doc, subscripts),
+        declaration(
+            "generate_subscripts",
+            "anyarray, int4 -> int4",
+            doc,
+            subscripts,
+        ),
+        declaration(
+            "generate_subscripts",
+            "anyarray, int4, bool -> int4",
+            doc,
+            subscripts,
+        ),
         TableFunctionDesc {
             name: "_pg_expandarray",
             params: vec![ParamType::AnyArray],
@@ -44,13 +62,21 @@ pub(super) fn resolve_several(args: &[ScalarType]) -> Result<ResolvedTableFuncti
     let mut columns = Vec::new();
     for arg in args {
         let ScalarType::Array(element) = arg else {
-            return Err(resolve::function_failure(resolve::Failure::NotFound, "unnest", args));
+            return Err(resolve::function_failure(
+                resolve::Failure::NotFound,
+                "unnest",
+                args,
+            ));
         };
         columns.push(("unnest".to_string(), (**element).clone()));
     }
     let position = table_functions().iter().position(|f| f.name == SEVERAL);
     let func = TableFunc(position.expect("declared above") as u32);
-    Ok(ResolvedTableFunction { func, args: args.to_vec(), columns })
+    Ok(ResolvedTableFunction {
+        func,
+        args: args.to_vec(),
+        columns,
+    })
 }
 
 fn array<'a>(args: &[Datum<'a>]) -> Result<Array<'a>, EvalError> {
@@ -79,12 +105,16 @@ fn unnest_several(_: &CallTypes, args: &[Datum<'_>], emit: Emit<'_>) -> Result<(
         });
     }
     loop {
-        let elements: Vec<Option<Datum<'_>>> =
-            arrays.iter_mut().map(|array| array.as_mut().and_then(Iterator::next)).collect();
+        let elements: Vec<Option<Datum<'_>>> = arrays
+            .iter_mut()
+            .map(|array| array.as_mut().and_then(Iterator::next))
+            .collect();
         if elements.iter().all(Option::is_none) {
             return Ok(());
         }
-        if !emit(Row::pack(elements.into_iter().map(|e| e.unwrap_or(Datum::Null)))) {
+        if !emit(Row::pack(
+            elements.into_iter().map(|e| e.unwrap_or(Datum::Null)),
+        )) {
             return Ok(());
         }
     }
@@ -96,8 +126,12 @@ fn subscripts(_: &CallTypes, args: &[Datum<'_>], emit: Emit<'_>) -> Result<(), E
         _ => return Err(mismatch()),
     };
     let dimensions = array.dimensions();
-    let at = usize::try_from(dimension).ok().and_then(|d| d.checked_sub(1));
-    let Some(dimension) = at.and_then(|at| dimensions.get(at)) else { return Ok(()) };
+    let at = usize::try_from(dimension)
+        .ok()
+        .and_then(|d| d.checked_sub(1));
+    let Some(dimension) = at.and_then(|at| dimensions.get(at)) else {
+        return Ok(());
+    };
     let lower = i64::from(dimension.lower);
     let upper = lower + i64::from(dimension.length) - 1;
     let reverse = matches!(args.get(2), Some(Datum::Bool(true)));

@@ -36,7 +36,8 @@ pub struct ResolvedWindow {
 
 /// All window functions that are no aggregates, in a fixed order.
 pub fn window_functions() -> &'static [WindowFunctionDesc] {
-    static FUNCTIONS: std::sync::LazyLock<Vec<WindowFunctionDesc>> = std::sync::LazyLock::new(declare);
+    static FUNCTIONS: std::sync::LazyLock<Vec<WindowFunctionDesc>> =
+        std::sync::LazyLock::new(declare);
     &FUNCTIONS
 }
 
@@ -45,12 +46,18 @@ pub fn resolve_window(
     name: &str,
     args: &[ScalarType],
 ) -> Option<Result<ResolvedWindow, ResolveError>> {
-    let candidates: Vec<_> = window_functions().iter().filter(|f| f.name == name).collect();
+    let candidates: Vec<_> = window_functions()
+        .iter()
+        .filter(|f| f.name == name)
+        .collect();
     if candidates.is_empty() {
         return None;
     }
-    let signature =
-        |f: &&'static WindowFunctionDesc| Signature { params: &f.params, variadic: false, returns: &f.returns };
+    let signature = |f: &&'static WindowFunctionDesc| Signature {
+        params: &f.params,
+        variadic: false,
+        returns: &f.returns,
+    };
     let signatures: Vec<_> = candidates.iter().map(signature).collect();
     let chosen = resolve::choose(&signatures, args);
     Some(
@@ -71,30 +78,111 @@ fn declare() -> Vec<WindowFunctionDesc> {
     let mut out = Vec::new();
     let mut push = |name, params, returns: ParamType, func: WindowFunc, doc| {
         let ranks = matches!(returns, Exact(Int64) | Exact(Float64));
-        out.push(WindowFunctionDesc { name, params, returns, func, never_null: ranks, doc });
+        out.push(WindowFunctionDesc {
+            name,
+            params,
+            returns,
+            func,
+            never_null: ranks,
+            doc,
+        });
     };
-    push("row_number", vec![], Exact(Int64), WindowFunc::RowNumber, "The row's number, from 1.");
-    push("rank", vec![], Exact(Int64), WindowFunc::Rank, "The row number of the row's first peer.");
-    push("dense_rank", vec![], Exact(Int64), WindowFunc::DenseRank, "The number of the row's peer group.");
+    push(
+        "row_number",
+        vec![],
+        Exact(Int64),
+        WindowFunc::RowNumber,
+        "The row's number, from 1.",
+    );
+    push(
+        "rank",
+        vec![],
+        Exact(Int64),
+        WindowFunc::Rank,
+        "The row number of the row's first peer.",
+    );
+    push(
+        "dense_rank",
+        vec![],
+        Exact(Int64),
+        WindowFunc::DenseRank,
+        "The number of the row's peer group.",
+    );
     let doc = "The rank less one, by the number of other rows.";
-    push("percent_rank", vec![], Exact(Float64), WindowFunc::PercentRank, doc);
+    push(
+        "percent_rank",
+        vec![],
+        Exact(Float64),
+        WindowFunc::PercentRank,
+        doc,
+    );
     let doc = "The share of rows up to the row's last peer.";
-    push("cume_dist", vec![], Exact(Float64), WindowFunc::CumeDist, doc);
+    push(
+        "cume_dist",
+        vec![],
+        Exact(Float64),
+        WindowFunc::CumeDist,
+        doc,
+    );
     let doc = "The row's bucket, of so many that are as equal as can be.";
-    push("ntile", vec![Exact(Int32)], Exact(Int32), WindowFunc::Ntile, doc);
+    push(
+        "ntile",
+        vec![Exact(Int32)],
+        Exact(Int32),
+        WindowFunc::Ntile,
+        doc,
+    );
     for (name, func, doc) in [
-        ("lag", WindowFunc::Lag, "The value that many rows before (1 if not said), else the default."),
-        ("lead", WindowFunc::Lead, "The value that many rows after (1 if not said), else the default."),
+        (
+            "lag",
+            WindowFunc::Lag,
+            "The value that many rows before (1 if not said), else the default.",
+        ),
+        (
+            "lead",
+            WindowFunc::Lead,
+            "The value that many rows after (1 if not said), else the default.",
+        ),
     ] {
         push(name, vec![AnyElement], AnyElement, func.clone(), doc);
-        push(name, vec![AnyElement, Exact(Int32)], AnyElement, func.clone(), doc);
-        push(name, vec![AnyCompatible, Exact(Int32), AnyCompatible], AnyCompatible, func, doc);
+        push(
+            name,
+            vec![AnyElement, Exact(Int32)],
+            AnyElement,
+            func.clone(),
+            doc,
+        );
+        push(
+            name,
+            vec![AnyCompatible, Exact(Int32), AnyCompatible],
+            AnyCompatible,
+            func,
+            doc,
+        );
     }
     let doc = "The value at the first row of the frame.";
-    push("first_value", vec![AnyElement], AnyElement, WindowFunc::FirstValue, doc);
+    push(
+        "first_value",
+        vec![AnyElement],
+        AnyElement,
+        WindowFunc::FirstValue,
+        doc,
+    );
     let doc = "The value at the last row of the frame.";
-    push("last_value", vec![AnyElement], AnyElement, WindowFunc::LastValue, doc);
+    push(
+        "last_value",
+        vec![AnyElement],
+        AnyElement,
+        WindowFunc::LastValue,
+        doc,
+    );
     let doc = "The value at the n-th row of the frame, from 1.";
-    push("nth_value", vec![AnyElement, Exact(Int32)], AnyElement, WindowFunc::NthValue, doc);
+    push(
+        "nth_value",
+        vec![AnyElement, Exact(Int32)],
+        AnyElement,
+        WindowFunc::NthValue,
+        doc,
+    );
     out
 }

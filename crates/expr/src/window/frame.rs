@@ -26,7 +26,9 @@ impl<'a> Partition<'a> {
         let (mut key, mut previous) = (Vec::new(), Vec::new());
         for (i, row) in rows.iter().enumerate() {
             key.clear();
-            order_by.iter().for_each(|order| order.push_key(&mut key, row, arena));
+            order_by
+                .iter()
+                .for_each(|order| order.push_key(&mut key, row, arena));
             if i == 0 || key != previous {
                 starts.push(i);
             }
@@ -34,7 +36,11 @@ impl<'a> Partition<'a> {
             std::mem::swap(&mut key, &mut previous);
         }
         starts.push(rows.len());
-        Partition { rows, group_of, starts }
+        Partition {
+            rows,
+            group_of,
+            starts,
+        }
     }
 
     /// How many rows.
@@ -79,7 +85,10 @@ impl<'a> Partition<'a> {
             }
             _ => Ok(Datum::Int64(0)),
         };
-        let offsets = [offset(&frame.start, "starting")?, offset(&frame.end, "ending")?];
+        let offsets = [
+            offset(&frame.start, "starting")?,
+            offset(&frame.end, "ending")?,
+        ];
         let ranges = match frame.units {
             FrameUnits::Range => range::frames(self, frame, offsets, order_by, arena),
             units => self.counted(units, frame, offsets),
@@ -96,7 +105,11 @@ impl<'a> Partition<'a> {
     ) -> Result<Vec<Range<usize>>, EvalError> {
         let starting = count(offsets[0], "starting")?;
         let ending = count(offsets[1], "ending")?;
-        let units = if units == FrameUnits::Rows { Units::Rows } else { Units::Groups };
+        let units = if units == FrameUnits::Rows {
+            Units::Rows
+        } else {
+            Units::Groups
+        };
         let frame_of = |i: usize| {
             // Positions in units: of the frame's first unit, and after its last one.
             let at = units.position(self, i);

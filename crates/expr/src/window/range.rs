@@ -72,11 +72,27 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn new(partition: &Partition<'a>, order_by: &'a [OrderExpr], arena: &'a RowArena) -> Walk<'a> {
         let Some(order) = order_by.first() else {
-            return Walk { values: Vec::new(), descending: false, nulls_last: true, columns: 0 };
+            return Walk {
+                values: Vec::new(),
+                descending: false,
+                nulls_last: true,
+                columns: 0,
+            };
         };
-        let values = (0..partition.len()).map(|i| order.expr.eval(partition.row(i), arena)).collect();
-        let OrderExpr { descending, nulls_last, .. } = *order;
-        Walk { values, descending, nulls_last, columns: order_by.len() }
+        let values = (0..partition.len())
+            .map(|i| order.expr.eval(partition.row(i), arena))
+            .collect();
+        let OrderExpr {
+            descending,
+            nulls_last,
+            ..
+        } = *order;
+        Walk {
+            values,
+            descending,
+            nulls_last,
+            columns: order_by.len(),
+        }
     }
 
     fn check(&self) -> Result<(), EvalError> {
@@ -156,11 +172,18 @@ fn in_range(
 ) -> Result<bool, EvalError> {
     match (value, base, offset) {
         (_, _, Datum::Int64(_) | Datum::Int32(_) | Datum::Int16(_)) => {
-            match (super::integer(value), super::integer(base), super::integer(offset)) {
+            match (
+                super::integer(value),
+                super::integer(base),
+                super::integer(offset),
+            ) {
                 (Ok(value), Ok(base), Ok(offset)) if offset >= 0 => {
                     // Wide enough for any sum: beyond a bigint it is beyond every value.
                     let offset = i128::from(if subtract { -offset } else { offset });
-                    Ok(side(i128::from(value).cmp(&(i128::from(base) + offset)), less))
+                    Ok(side(
+                        i128::from(value).cmp(&(i128::from(base) + offset)),
+                        less,
+                    ))
                 }
                 (Ok(_), Ok(_), Ok(_)) => Err(negative_offset()),
                 _ => Err(unsupported()),
@@ -188,7 +211,11 @@ fn in_range(
 }
 
 fn side(ordering: Ordering, less: bool) -> bool {
-    if less { ordering.is_le() } else { ordering.is_ge() }
+    if less {
+        ordering.is_le()
+    } else {
+        ordering.is_ge()
+    }
 }
 
 fn unsupported() -> EvalError {
@@ -219,7 +246,11 @@ fn float_in_range(
     if offset.is_infinite() && base.is_infinite() && towards_zero {
         return Ok(true);
     }
-    let sum = if subtract { base - offset } else { base + offset };
+    let sum = if subtract {
+        base - offset
+    } else {
+        base + offset
+    };
     Ok(side(float::cmp64(value, sum), less))
 }
 
@@ -239,11 +270,19 @@ fn numeric_in_range(
     if base.is_nan() {
         return Ok(less);
     }
-    let towards_zero = if subtract { base.signum() > 0 } else { base.signum() < 0 };
+    let towards_zero = if subtract {
+        base.signum() > 0
+    } else {
+        base.signum() < 0
+    };
     if offset.is_infinite() && base.is_infinite() && towards_zero {
         return Ok(true);
     }
-    let sum = if subtract { base.sub(offset)? } else { base.add(offset)? };
+    let sum = if subtract {
+        base.sub(offset)?
+    } else {
+        base.add(offset)?
+    };
     Ok(side(value.cmp(&sum), less))
 }
 
@@ -267,16 +306,21 @@ fn interval_in_range(
         (Datum::Timestamp(value), Datum::Timestamp(base)) => {
             side(value.cmp(&datetime::timestamp_add(base, &shifted)?), less)
         }
-        (Datum::TimestampTz(value), Datum::TimestampTz(base)) => {
-            side(value.cmp(&datetime::timestamptz_add(base, &shifted, &Zone::utc())?), less)
-        }
+        (Datum::TimestampTz(value), Datum::TimestampTz(base)) => side(
+            value.cmp(&datetime::timestamptz_add(base, &shifted, &Zone::utc())?),
+            less,
+        ),
         (Datum::Date(value), Datum::Date(base)) => {
-            let (value, base) = (datetime::date_to_timestamp(value)?, datetime::date_to_timestamp(base)?);
+            let (value, base) = (
+                datetime::date_to_timestamp(value)?,
+                datetime::date_to_timestamp(base)?,
+            );
             side(value.cmp(&datetime::timestamp_add(base, &shifted)?), less)
         }
-        (Datum::Time(value), Datum::Time(base)) => {
-            side(i128::from(value).cmp(&(i128::from(base) + i128::from(shifted.micros))), less)
-        }
+        (Datum::Time(value), Datum::Time(base)) => side(
+            i128::from(value).cmp(&(i128::from(base) + i128::from(shifted.micros))),
+            less,
+        ),
         (Datum::Interval(value), Datum::Interval(base)) => {
             side(value.span().cmp(&base.add(&shifted)?.span()), less)
         }

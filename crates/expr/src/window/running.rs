@@ -18,13 +18,26 @@ pub(super) fn eval<'a>(
     frames: &[Range<usize>],
     arena: &'a RowArena,
 ) -> Vec<Datum<'a>> {
-    let inputs: Vec<_> =
-        (0..partition.len()).map(|i| aggregate.input(partition.row(i), arena)).collect();
+    let inputs: Vec<_> = (0..partition.len())
+        .map(|i| aggregate.input(partition.row(i), arena))
+        .collect();
     let mut state: Box<dyn Running<'a> + '_> = match aggregate.kind() {
-        AggregateKind::Accumulable => Box::new(Sum { aggregate, state: Accumulator::default() }),
-        AggregateKind::Min => Box::new(Extremum { max: false, queue: VecDeque::new() }),
-        AggregateKind::Max => Box::new(Extremum { max: true, queue: VecDeque::new() }),
-        AggregateKind::WholeGroup => Box::new(Whole { aggregate, inputs: &inputs }),
+        AggregateKind::Accumulable => Box::new(Sum {
+            aggregate,
+            state: Accumulator::default(),
+        }),
+        AggregateKind::Min => Box::new(Extremum {
+            max: false,
+            queue: VecDeque::new(),
+        }),
+        AggregateKind::Max => Box::new(Extremum {
+            max: true,
+            queue: VecDeque::new(),
+        }),
+        AggregateKind::WholeGroup => Box::new(Whole {
+            aggregate,
+            inputs: &inputs,
+        }),
     };
     let mut errors = BTreeMap::<ErrorRef<'a>, usize>::new();
     let mut current = 0..0;
@@ -34,7 +47,10 @@ pub(super) fn eval<'a>(
             out.push(*last);
             continue;
         }
-        debug_assert!(frame.start >= current.start && frame.end >= current.end, "frames move forwards");
+        debug_assert!(
+            frame.start >= current.start && frame.end >= current.end,
+            "frames move forwards"
+        );
         // A frame that starts beyond the current one's end skips the rows between.
         let leaving = current.start..frame.start.min(current.end);
         let entering = current.end.max(frame.start)..frame.end;
@@ -106,11 +122,17 @@ type Rank = (Vec<u8>, Row);
 
 impl<'a> Running<'a> for Extremum<'a> {
     fn enter(&mut self, row: usize, args: &[Datum<'a>]) {
-        let Some(&value) = args.first().filter(|v| !v.is_null()) else { return };
+        let Some(&value) = args.first().filter(|v| !v.is_null()) else {
+            return;
+        };
         let mut sort_key = Vec::new();
         key::push_ordered(&mut sort_key, value, self.max, true);
         let rank = (sort_key, Row::pack([value]));
-        while self.queue.back().is_some_and(|(_, worse, _)| *worse >= rank) {
+        while self
+            .queue
+            .back()
+            .is_some_and(|(_, worse, _)| *worse >= rank)
+        {
             self.queue.pop_back();
         }
         self.queue.push_back((row, rank, value));
@@ -123,7 +145,9 @@ impl<'a> Running<'a> for Extremum<'a> {
     }
 
     fn value(&self, _: Range<usize>, _: &'a RowArena) -> Datum<'a> {
-        self.queue.front().map_or(Datum::Null, |(_, _, value)| *value)
+        self.queue
+            .front()
+            .map_or(Datum::Null, |(_, _, value)| *value)
     }
 }
 

@@ -17,7 +17,10 @@ fn type_named(name: &str) -> ScalarType {
 }
 
 fn unescape(text: &str) -> String {
-    text.replace("\\x", "~").replace("\\t", "\t").replace("\\n", "\n").replace("\\\\", "\\")
+    text.replace("\\x", "~")
+        .replace("\\t", "\t")
+        .replace("\\n", "\n")
+        .replace("\\\\", "\\")
 }
 
 fn pack(types: &[ScalarType], row: &str) -> Row {
@@ -50,9 +53,16 @@ fn frame(spec: &str, order_type: &ScalarType) -> Frame {
     let (units, offset_type) = match units {
         "rows" => (FrameUnits::Rows, ScalarType::Int64),
         "groups" => (FrameUnits::Groups, ScalarType::Int64),
-        _ => (FrameUnits::Range, range_offset_type(order_type).unwrap_or(ScalarType::Int64)),
+        _ => (
+            FrameUnits::Range,
+            range_offset_type(order_type).unwrap_or(ScalarType::Int64),
+        ),
     };
-    Frame { units, start: bound(start, &offset_type), end: bound(end, &offset_type) }
+    Frame {
+        units,
+        start: bound(start, &offset_type),
+        end: bound(end, &offset_type),
+    }
 }
 
 /// The call in a case's notation.
@@ -92,10 +102,21 @@ fn window(call: &str, columns: &[ScalarType], order: &str, frame: Frame) -> Wind
                 filter: None,
                 order_by: Vec::new(),
             };
-            (WindowFunc::Aggregate(Box::new(aggregate)), resolved.result, Vec::new())
+            (
+                WindowFunc::Aggregate(Box::new(aggregate)),
+                resolved.result,
+                Vec::new(),
+            )
         }
     };
-    WindowExpr { func, args, partition_by: Vec::new(), order_by, frame, result: result.nullable() }
+    WindowExpr {
+        func,
+        args,
+        partition_by: Vec::new(),
+        order_by,
+        frame,
+        result: result.nullable(),
+    }
 }
 
 fn shown(ty: &ScalarType, value: Datum<'_>) -> String {
@@ -127,19 +148,33 @@ fn results_are_those_of_postgres() {
         let refs: Vec<RowRef<'_>> = rows.iter().map(Row::as_ref).collect();
         let arena = RowArena::new();
         let values = window.eval_partition(&refs, &arena);
-        let values: Vec<_> = values.into_iter().map(|v| shown(&window.result.scalar, v)).collect();
+        let values: Vec<_> = values
+            .into_iter()
+            .map(|v| shown(&window.result.scalar, v))
+            .collect();
         let good = if expected.starts_with('!') {
             values.iter().any(|v| *v == unescape(expected))
         } else {
             let expected: Vec<_> = expected.split('~').filter(|_| !rows.is_empty()).collect();
-            let same = |v: &String, e: &str| if e == "\\N" { v == e } else { *v == unescape(e) };
+            let same = |v: &String, e: &str| {
+                if e == "\\N" {
+                    v == e
+                } else {
+                    *v == unescape(e)
+                }
+            };
             values.len() == expected.len() && values.iter().zip(&expected).all(|(v, e)| same(v, e))
         };
         if !good {
             wrong.push(format!("{line}\n  gives {}", values.join("~")));
         }
     }
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -149,27 +184,51 @@ fn an_error_is_the_value_of_the_frames_that_hold_it() {
     let arena = RowArena::new();
     let rows: Vec<Row> = (0..4)
         .map(|i| {
-            let value = if i == 1 { arena.error(&error) } else { Datum::Int32(i) };
+            let value = if i == 1 {
+                arena.error(&error)
+            } else {
+                Datum::Int32(i)
+            };
             Row::pack([Datum::Int32(i), value, Datum::Null])
         })
         .collect();
     let refs: Vec<_> = rows.iter().map(Row::as_ref).collect();
     for (call, last) in [("sum c1", "5"), ("max c1", "3"), ("array_agg c1", "{2,3}")] {
-        let window = window(call, &columns, "asc last", frame("rows p:1|cr", &columns[0]));
+        let window = window(
+            call,
+            &columns,
+            "asc last",
+            frame("rows p:1|cr", &columns[0]),
+        );
         let arena = RowArena::new();
         let values = window.eval_partition(&refs, &arena);
         assert!(!matches!(values[0], Datum::Error(_)), "{call}");
-        assert!(matches!(values[1], Datum::Error(_)) && matches!(values[2], Datum::Error(_)), "{call}");
+        assert!(
+            matches!(values[1], Datum::Error(_)) && matches!(values[2], Datum::Error(_)),
+            "{call}"
+        );
         assert_eq!(shown(&window.result.scalar, values[3]), last, "{call}");
     }
 }
 
 fn spec() -> impl Strategy<Value = String> {
     let bounds = prop_oneof![
-        Just("up|cr"), Just("up|uf"), Just("cr|uf"), Just("p:2|f:1"), Just("p:3|p:1"), Just("f:1|f:3"),
-        Just("f:2|f:1"), Just("p:1|p:2"), Just("cr|cr"), Just("up|p:1"), Just("f:1|uf"),
+        Just("up|cr"),
+        Just("up|uf"),
+        Just("cr|uf"),
+        Just("p:2|f:1"),
+        Just("p:3|p:1"),
+        Just("f:1|f:3"),
+        Just("f:2|f:1"),
+        Just("p:1|p:2"),
+        Just("cr|cr"),
+        Just("up|p:1"),
+        Just("f:1|uf"),
     ];
-    (prop_oneof![Just("rows"), Just("range"), Just("groups")], bounds)
+    (
+        prop_oneof![Just("rows"), Just("range"), Just("groups")],
+        bounds,
+    )
         .prop_map(|(units, bounds)| format!("{units} {bounds}"))
 }
 
