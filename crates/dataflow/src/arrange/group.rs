@@ -12,6 +12,7 @@ use differential_dataflow::difference::Semigroup;
 use differential_dataflow::trace::wrappers::frontier::BatchFrontier;
 use smallvec::SmallVec;
 
+use crate::layout::order::{compare, less};
 use crate::layout::{Batch, Diff, SharedBatch, Time};
 
 /// A batch with the times it presents.
@@ -90,8 +91,8 @@ impl Direction {
     #[inline]
     pub fn compare(self, a: &[u8], b: &[u8]) -> std::cmp::Ordering {
         match self {
-            Direction::Forward => a.cmp(b),
-            Direction::Backward => b.cmp(a),
+            Direction::Forward => compare(a, b),
+            Direction::Backward => compare(b, a),
         }
     }
 }
@@ -137,7 +138,7 @@ impl<'a, B: View<Time = u64>> Group<'a, B> {
         for (view, position) in batches.iter().zip(positions) {
             let batch = view.batch();
             let keys = batch.keys();
-            *position = keys.gallop(*position, keys.len(), |other| other < key);
+            *position = keys.gallop(*position, keys.len(), |other| less(other, key));
             if *position < keys.len() && keys.get(*position) == key {
                 let (low, high) = batch.val_range(*position);
                 parts.push(Part { view, low, high });
@@ -152,7 +153,7 @@ impl<'a, B: View<Time = u64>> Group<'a, B> {
         for view in batches {
             let batch = view.batch();
             let keys = batch.keys();
-            let position = keys.bisect(0, keys.len(), |other| other < key);
+            let position = keys.bisect(0, keys.len(), |other| less(other, key));
             if position < keys.len() && keys.get(position) == key {
                 let (low, high) = batch.val_range(position);
                 parts.push(Part { view, low, high });
@@ -227,10 +228,10 @@ impl<'a, B: View<Time = u64>> Group<'a, B> {
             let vals = part.view.batch().vals();
             match direction {
                 Direction::Forward => {
-                    part.low = vals.bisect(part.low, part.high, |val| val <= bound);
+                    part.low = vals.bisect(part.low, part.high, |val| !less(bound, val));
                 }
                 Direction::Backward => {
-                    part.high = vals.bisect(part.low, part.high, |val| val < bound);
+                    part.high = vals.bisect(part.low, part.high, |val| less(val, bound));
                 }
             }
         }
@@ -351,9 +352,9 @@ impl<'a, B: View<Time = u64>> Keys<'a, B> {
     ) -> Self {
         let ranges = batches.iter().map(|view| {
             let keys = view.batch().keys();
-            let start = low.map_or(0, |low| keys.bisect(0, keys.len(), |key| key < low));
+            let start = low.map_or(0, |low| keys.bisect(0, keys.len(), |key| less(key, low)));
             let end = high.map_or(keys.len(), |high| {
-                keys.bisect(0, keys.len(), |key| key < high)
+                keys.bisect(0, keys.len(), |key| less(key, high))
             });
             (view, start, end.max(start))
         });

@@ -104,9 +104,7 @@ pub struct BatchBuilder<T, R> {
     batch: Batch<T, R>,
     /// Updates of the value being written.
     staged: Vec<(T, R)>,
-    /// The key and the value being written by [`Builder::push`].
-    key: Vec<u8>,
-    val: Vec<u8>,
+    /// [`Builder::push`] has written a key and a value whose updates are staged.
     open: bool,
 }
 
@@ -115,8 +113,6 @@ impl<T: Time, R: Diff> Default for BatchBuilder<T, R> {
         BatchBuilder {
             batch: Batch::default(),
             staged: Vec::new(),
-            key: Vec::new(),
-            val: Vec::new(),
             open: false,
         }
     }
@@ -153,11 +149,16 @@ impl<T: Time, R: Diff> BatchBuilder<T, R> {
         } else if self.staged.first().is_some_and(|(_, diff)| diff.is_zero()) {
             self.staged.clear();
         }
-        if self.staged.is_empty() {
-            return;
+        if !self.staged.is_empty() {
+            self.batch.vals.push(val);
+            self.end_updates();
         }
+    }
+
+    /// Writes the staged updates, which are those of the last value written.
+    #[inline]
+    fn end_updates(&mut self) {
         let batch = &mut self.batch;
-        batch.vals.push(val);
         batch.updates += self.staged.len();
         let repeats = self.staged.len() == 1
             && batch.times.last() == Some(&self.staged[0].0)
@@ -202,39 +203,24 @@ impl<T: Time, R: Diff> BatchBuilder<T, R> {
         Some(self.batch)
     }
 
-    /// Adds one update; updates come in the order of key and value.
+    /// Adds one update; updates come sorted and consolidated.
     #[inline]
     fn update(&mut self, key: &[u8], val: &[u8], time: T, diff: R) {
-        if self.open && self.key == key {
-            if self.val != val {
-                self.close_val();
-                self.val.clear();
-                self.val.extend_from_slice(val);
-            }
-        } else {
-            self.close_key();
+        let batch = &mut self.batch;
+        if !self.open {
             self.open = true;
-            self.key.clear();
-            self.key.extend_from_slice(key);
-            self.val.clear();
-            self.val.extend_from_slice(val);
+            batch.keys.push(key);
+            batch.vals.push(val);
+        } else if batch.keys.last() != Some(key) {
+            self.end_updates();
+            self.batch.key_ends.push(self.batch.vals.len());
+            self.batch.keys.push(key);
+            self.batch.vals.push(val);
+        } else if batch.vals.last() != Some(val) {
+            self.end_updates();
+            self.batch.vals.push(val);
         }
         self.staged.push((time, diff));
-    }
-
-    fn close_val(&mut self) {
-        let val = std::mem::take(&mut self.val);
-        self.end_val(&val);
-        self.val = val;
-    }
-
-    fn close_key(&mut self) {
-        if self.open {
-            self.close_val();
-            let key = std::mem::take(&mut self.key);
-            self.end_key(&key);
-            self.key = key;
-        }
     }
 }
 
@@ -256,7 +242,10 @@ impl<T: Time, R: Diff> Builder for BatchBuilder<T, R> {
     }
 
     fn done(mut self) -> Option<Batch<T, R>> {
-        self.close_key();
+        if self.open {
+            self.end_updates();
+            self.batch.key_ends.push(self.batch.vals.len());
+        }
         self.finish()
     }
 }

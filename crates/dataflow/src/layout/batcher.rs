@@ -14,7 +14,7 @@ use differential_dataflow::batcher::merge::{Extractor, MergeBatcher, Merger, Sea
 use timely::container::{ContainerBuilder, PushInto};
 use timely::progress::frontier::{Antichain, AntichainRef};
 
-use super::{BatchBuilder, Diff, Packed, Time};
+use super::{BatchBuilder, Diff, Packed, Time, order};
 
 /// Batches updates that arrive in [`Packed`] containers.
 pub type PackedBatcher<T, R> =
@@ -27,6 +27,9 @@ pub type ChainBatcher<T, R> = MergeBatcher<PackedSorter<T, R>, PackedMerger<T, R
 const CHUNK_ROWS: usize = 1 << 14;
 /// Bytes in a chunk before it is sorted.
 const CHUNK_BYTES: usize = 1 << 20;
+
+/// The buffer that a sorter keeps between steps.
+const KEPT_BYTES: usize = 1 << 14;
 
 /// Sorts arriving updates into chunks.
 pub struct PackedSorter<T, R> {
@@ -48,23 +51,19 @@ impl<T, R> Default for PackedSorter<T, R> {
     }
 }
 
-impl<T: Time, R: Diff> PackedSorter<T, R> {
-    /// Sorts and consolidates what is pending, and keeps it pending.
-    fn settle(&mut self) {
-        let sorted = sort(&self.pending, &mut self.order);
-        self.pending = sorted;
-    }
-}
-
 impl<T: Time, R: Diff> PushInto<&mut Packed<T, R>> for PackedSorter<T, R> {
     fn push_into(&mut self, container: &mut Packed<T, R>) {
         self.pending.append(container);
         if self.pending.len() >= CHUNK_ROWS || self.pending.byte_len() >= CHUNK_BYTES {
-            let (rows, bytes) = (self.pending.len(), self.pending.byte_len());
-            self.settle();
-            // What consolidated to little waits for more, so that few keys never become many chunks.
-            if self.pending.len() > rows / 2 || self.pending.byte_len() > bytes / 2 {
-                self.ready.push_back(std::mem::take(&mut self.pending));
+            let mut sorted = sort(&self.pending, &mut self.order);
+            // What consolidates to little waits for more: few keys never become many chunks.
+            let much = sorted.len() > self.pending.len() / 2
+                || sorted.byte_len() > self.pending.byte_len() / 2;
+            self.pending.clear();
+            if much {
+                self.ready.push_back(sorted);
+            } else {
+                self.pending.append(&mut sorted);
             }
         }
     }
@@ -80,47 +79,76 @@ impl<T: Time, R: Diff> ContainerBuilder for PackedSorter<T, R> {
 
     fn finish(&mut self) -> Option<&mut Packed<T, R>> {
         if !self.pending.is_empty() {
-            self.settle();
-            let pending = std::mem::take(&mut self.pending);
-            if !pending.is_empty() {
-                self.ready.push_back(pending);
+            let sorted = sort(&self.pending, &mut self.order);
+            if !sorted.is_empty() {
+                self.ready.push_back(sorted);
+            }
+            // Large buffers go with the large step that needed them.
+            self.pending.clear();
+            if self.pending.heap_bytes() > KEPT_BYTES {
+                self.pending = Packed::default();
+                self.order = Vec::new();
             }
         }
         self.extract()
     }
 }
 
-/// The length of the longest prefix that all keys share.
-fn shared_prefix<T, R>(chunk: &Packed<T, R>) -> usize {
-    let first = chunk.key(0);
-    let mut shared = first.len();
-    for index in 1..chunk.len() {
-        let key = chunk.key(index);
-        if key.len() < shared || key[..shared] != first[..shared] {
-            shared = first
-                .iter()
-                .zip(key)
-                .take(shared)
-                .take_while(|(a, b)| a == b)
-                .count();
-        }
-        if shared == 0 {
-            break;
-        }
-    }
-    shared
+/// What decides the order of a chunk's updates.
+struct Columns {
+    /// The length of the longest prefix that all keys share.
+    shared: usize,
+    /// The eight bytes behind it tell all keys apart.
+    keys_decided: bool,
+    /// All values are empty.
+    no_vals: bool,
+    /// All times are the same.
+    one_time: bool,
 }
 
-/// Up to eight bytes as a number that compares as they do, up to ties.
-#[inline]
-fn leading(bytes: &[u8]) -> u64 {
-    match bytes.first_chunk::<8>() {
-        Some(chunk) => u64::from_be_bytes(*chunk),
-        None => {
-            let mut padded = [0; 8];
-            padded[..bytes.len()].copy_from_slice(bytes);
-            u64::from_be_bytes(padded)
+impl Columns {
+    fn of<T: Ord, R>(chunk: &Packed<T, R>) -> Self {
+        let first = chunk.key(0);
+        let mut columns = Columns {
+            shared: first.len(),
+            keys_decided: true,
+            no_vals: true,
+            one_time: true,
+        };
+        for index in 0..chunk.len() {
+            let key = chunk.key(index);
+            let shared = columns.shared;
+            if key.len() < shared || key[..shared] != first[..shared] {
+                let equal = first
+                    .iter()
+                    .zip(key)
+                    .take(shared)
+                    .take_while(|(a, b)| a == b);
+                columns.shared = equal.count();
+            }
+            columns.keys_decided &= key.len() == first.len();
+            columns.no_vals &= chunk.val(index).is_empty();
+            columns.one_time &= chunk.time(index) == chunk.time(0);
         }
+        columns.keys_decided &= first.len() <= columns.shared + 8;
+        columns
+    }
+
+    /// Orders two updates whose eight bytes are equal.
+    #[inline]
+    fn compare<T: Ord, R>(&self, chunk: &Packed<T, R>, i: u32, j: u32) -> Ordering {
+        let (i, j) = (i as usize, j as usize);
+        let mut order = Ordering::Equal;
+        if !self.keys_decided {
+            order = order::compare(&chunk.key(i)[self.shared..], &chunk.key(j)[self.shared..]);
+        }
+        if order.is_eq() && !self.no_vals {
+            order = order::compare(chunk.val(i), chunk.val(j));
+        }
+        if order.is_eq() && !self.one_time {
+            order = chunk.time(i).cmp(chunk.time(j));
+        }
+        order
     }
 }
 
@@ -131,34 +159,39 @@ fn sort<T: Time, R: Diff>(chunk: &Packed<T, R>, order: &mut Vec<(u64, u32)>) -> 
     if chunk.is_empty() {
         return sorted;
     }
-    let shared = shared_prefix(chunk);
+    let columns = Columns::of(chunk);
     order.clear();
-    order.extend((0..chunk.len()).map(|i| (leading(&chunk.key(i)[shared..]), i as u32)));
-    order.sort_unstable_by(|a, b| {
-        a.0.cmp(&b.0)
-            .then_with(|| compare(chunk, a.1 as usize, chunk, b.1 as usize))
-    });
-    let mut position = 0;
-    while position < order.len() {
-        let first = order[position].1 as usize;
-        position += 1;
-        let mut sum: Option<R> = None;
-        while position < order.len() {
-            let next = order[position].1 as usize;
-            if order[position].0 != order[position - 1].0
-                || compare(chunk, first, chunk, next) != Ordering::Equal
-            {
-                break;
+    let leading = |i: usize| order::leading(&chunk.key(i)[columns.shared..]);
+    order.extend((0..chunk.len()).map(|i| (leading(i), i as u32)));
+    if columns.keys_decided && columns.no_vals && columns.one_time {
+        order.sort_unstable_by_key(|(leading, _)| *leading);
+    } else {
+        order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| columns.compare(chunk, a.1, b.1)));
+    }
+    let same =
+        |a: &(u64, u32), b: &(u64, u32)| a.0 == b.0 && columns.compare(chunk, a.1, b.1).is_eq();
+    let distinct = order
+        .windows(2)
+        .filter(|pair| pair[0].0 != pair[1].0)
+        .count()
+        + 1;
+    if distinct > chunk.len() / 2 {
+        sorted.reserve(chunk.len(), chunk.byte_len());
+    }
+    for equal in order.chunk_by(same) {
+        let first = equal[0].1 as usize;
+        if let [_] = equal {
+            if !chunk.diff(first).is_zero() {
+                sorted.copy(chunk, first);
             }
-            sum.get_or_insert_with(|| chunk.diff(first).clone())
-                .plus_equals(chunk.diff(next));
-            position += 1;
+            continue;
         }
-        match sum {
-            Some(sum) if sum.is_zero() => {}
-            Some(sum) => sorted.copy_with(chunk, first, sum),
-            None if chunk.diff(first).is_zero() => {}
-            None => sorted.copy(chunk, first),
+        let mut sum = chunk.diff(first).clone();
+        for (_, next) in &equal[1..] {
+            sum.plus_equals(chunk.diff(*next as usize));
+        }
+        if !sum.is_zero() {
+            sorted.copy_with(chunk, first, sum);
         }
     }
     sorted
@@ -167,9 +200,8 @@ fn sort<T: Time, R: Diff>(chunk: &Packed<T, R>, order: &mut Vec<(u64, u32)>) -> 
 /// Orders two updates by key, value and time.
 #[inline]
 fn compare<T: Ord, R>(a: &Packed<T, R>, i: usize, b: &Packed<T, R>, j: usize) -> Ordering {
-    a.key(i)
-        .cmp(b.key(j))
-        .then_with(|| a.val(i).cmp(b.val(j)))
+    order::compare(a.key(i), b.key(j))
+        .then_with(|| order::compare(a.val(i), b.val(j)))
         .then_with(|| a.time(i).cmp(b.time(j)))
 }
 
@@ -225,17 +257,39 @@ impl<T, R> Source<T, R> {
 struct Sink<'a, T, R> {
     current: Packed<T, R>,
     output: &'a mut Vec<Packed<T, R>>,
+    /// Rows and bytes that may still come.
+    expected: (usize, usize),
 }
 
-impl<T: Time, R: Diff> Sink<'_, T, R> {
-    #[inline]
-    fn copy(&mut self, chunk: &Packed<T, R>, index: usize) {
-        self.current.copy(chunk, index);
-        self.cut();
+impl<'a, T: Time, R: Diff> Sink<'a, T, R> {
+    fn new<'b>(
+        inputs: impl IntoIterator<Item = &'b Packed<T, R>>,
+        output: &'a mut Vec<Packed<T, R>>,
+    ) -> Self {
+        let sizes = inputs
+            .into_iter()
+            .map(|chunk| (chunk.len(), chunk.byte_len()));
+        let expected = sizes.fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1));
+        Sink {
+            current: Packed::default(),
+            output,
+            expected,
+        }
     }
 
     #[inline]
-    fn cut(&mut self) {
+    fn copy(&mut self, chunk: &Packed<T, R>, index: usize) {
+        self.copy_with(chunk, index, chunk.diff(index).clone());
+    }
+
+    #[inline]
+    fn copy_with(&mut self, chunk: &Packed<T, R>, index: usize, diff: R) {
+        if self.current.is_empty() {
+            let (rows, bytes) = self.expected;
+            self.current
+                .reserve(rows.min(CHUNK_ROWS), bytes.min(CHUNK_BYTES));
+        }
+        self.current.copy_with(chunk, index, diff);
         if self.current.len() >= CHUNK_ROWS || self.current.byte_len() >= CHUNK_BYTES {
             self.flush();
         }
@@ -243,6 +297,9 @@ impl<T: Time, R: Diff> Sink<'_, T, R> {
 
     fn flush(&mut self) {
         if !self.current.is_empty() {
+            let (rows, bytes) = &mut self.expected;
+            *rows = rows.saturating_sub(self.current.len());
+            *bytes = bytes.saturating_sub(self.current.byte_len());
             self.output.push(std::mem::take(&mut self.current));
         }
     }
@@ -288,11 +345,8 @@ impl<T: Time, R: Diff> Merger for PackedMerger<T, R> {
         output: &mut Vec<Packed<T, R>>,
         _stash: &mut Vec<Packed<T, R>>,
     ) {
+        let mut sink = Sink::new(left.iter().chain(&right), output);
         let (mut left, mut right) = (Source::new(left), Source::new(right));
-        let mut sink = Sink {
-            current: Packed::default(),
-            output,
-        };
         while !left.is_done() && !right.is_done() {
             if sink.take_whole(&mut left, &right) || sink.take_whole(&mut right, &left) {
                 continue;
@@ -312,8 +366,7 @@ impl<T: Time, R: Diff> Merger for PackedMerger<T, R> {
                         let mut sum = left.chunk.diff(left.position).clone();
                         sum.plus_equals(right.chunk.diff(right.position));
                         if !sum.is_zero() {
-                            sink.current.copy_with(&left.chunk, left.position, sum);
-                            sink.cut();
+                            sink.copy_with(&left.chunk, left.position, sum);
                         }
                         left.position += 1;
                         right.position += 1;
@@ -348,14 +401,8 @@ impl<T: Time, R: Diff> Extractor for PackedMerger<T, R> {
         kept: &mut Vec<Packed<T, R>>,
         _stash: &mut Vec<Packed<T, R>>,
     ) {
-        let mut ready = Sink {
-            current: Packed::default(),
-            output: readied,
-        };
-        let mut keep = Sink {
-            current: Packed::default(),
-            output: kept,
-        };
+        let mut ready = Sink::new(&merged, readied);
+        let mut keep = Sink::new(&merged, kept);
         for chunk in merged {
             let late = chunk
                 .times

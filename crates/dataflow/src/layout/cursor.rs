@@ -5,6 +5,7 @@
 
 use differential_dataflow::trace::{Cursor, Navigable};
 
+use super::order::less;
 use super::{Diff, SharedBatch, Slab, Time};
 
 /// A position in a [`SharedBatch`].
@@ -94,7 +95,7 @@ impl<T: Time, R: Diff> Cursor for BatchCursor<T, R> {
     #[inline]
     fn seek_key(&mut self, storage: &Self::Storage, key: &[u8]) {
         let keys = storage.keys();
-        self.key = keys.gallop(self.key, keys.len(), |other| other < key);
+        self.key = keys.gallop(self.key, keys.len(), |other| less(other, key));
         self.load(storage);
     }
     #[inline]
@@ -105,7 +106,7 @@ impl<T: Time, R: Diff> Cursor for BatchCursor<T, R> {
     fn seek_val(&mut self, storage: &Self::Storage, val: &[u8]) {
         self.val = storage
             .vals()
-            .gallop(self.val, self.end, |other| other < val);
+            .gallop(self.val, self.end, |other| less(other, val));
     }
     #[inline]
     fn rewind_keys(&mut self, storage: &Self::Storage) {

@@ -6,6 +6,7 @@
 use differential_dataflow::trace::implementations::spine_fueled::{Merger, SpineBatch};
 use timely::progress::frontier::{Antichain, AntichainRef};
 
+use super::order::compare;
 use super::{Batch, BatchBuilder, Diff, Time};
 
 /// Which batch, or both, holds the key being merged.
@@ -40,15 +41,13 @@ impl<T: Time, R: Diff> BatchMerger<T, R> {
             (false, false) => return false,
             (true, false) => Side::Left,
             (false, true) => Side::Right,
-            (true, true) => match left
-                .keys()
-                .get(self.keys.0)
-                .cmp(right.keys().get(self.keys.1))
-            {
-                Less => Side::Left,
-                Greater => Side::Right,
-                Equal => Side::Both,
-            },
+            (true, true) => {
+                match compare(left.keys().get(self.keys.0), right.keys().get(self.keys.1)) {
+                    Less => Side::Left,
+                    Greater => Side::Right,
+                    Equal => Side::Both,
+                }
+            }
         };
         if side != Side::Right {
             self.vals.0 = left.val_range(self.keys.0).0;
@@ -101,10 +100,9 @@ impl<T: Time, R: Diff> BatchMerger<T, R> {
                 }
                 (true, false) => Less,
                 (false, true) => Greater,
-                (true, true) => left
-                    .vals()
-                    .get(self.vals.0)
-                    .cmp(right.vals().get(self.vals.1)),
+                (true, true) => {
+                    compare(left.vals().get(self.vals.0), right.vals().get(self.vals.1))
+                }
             };
             let val = match order {
                 Greater => right.vals().get(self.vals.1),

@@ -13,6 +13,7 @@ pub mod batcher;
 pub mod cursor;
 pub mod merger;
 pub mod offsets;
+pub mod order;
 pub mod packed;
 pub mod shared;
 pub mod slab;

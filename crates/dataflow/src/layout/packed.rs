@@ -154,6 +154,14 @@ impl<T, R> Packed<T, R> {
             + self.diffs.capacity() * size_of::<R>()
     }
 
+    /// Makes room for so many more updates and bytes.
+    pub fn reserve(&mut self, rows: usize, bytes: usize) {
+        self.bytes.reserve(bytes);
+        self.ends.reserve(rows);
+        self.times.reserve(rows);
+        self.diffs.reserve(rows);
+    }
+
     /// Appends all updates of `other`, and leaves it empty.
     pub fn append(&mut self, other: &mut Self) {
         if self.is_empty() && self.bytes.capacity() <= other.bytes.capacity() {

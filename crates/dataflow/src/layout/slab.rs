@@ -37,6 +37,12 @@ impl Slab {
         &self.bytes[start..end]
     }
 
+    /// The last byte string.
+    #[inline]
+    pub fn last(&self) -> Option<&[u8]> {
+        self.len().checked_sub(1).map(|last| self.get(last))
+    }
+
     /// The number of byte strings.
     #[inline]
     pub fn len(&self) -> usize {

@@ -163,6 +163,12 @@ fn many_updates_of_few_keys_stay_few() {
 
 proptest! {
     #[test]
+    fn comparison_is_that_of_slices(shared in bytes(40), a in bytes(12), b in bytes(12)) {
+        let (a, b) = ([&shared[..], &a].concat(), [&shared[..], &b].concat());
+        prop_assert_eq!(order::compare(&a, &b), a.cmp(&b));
+    }
+
+    #[test]
     fn ends_read_back(steps in prop::collection::vec(prop_oneof![0usize..2, 0usize..50, Just(1usize << 31)], 0..60)) {
         let mut offsets = Offsets::default();
         let mut end = 0;
