@@ -1,7 +1,7 @@
 //! What pg_cast and pg_type say: which type becomes which, and on what occasion.
 
 use crate::scalar::Func;
-use everview_repr::ScalarType;
+use everview_repr::{EvalError, ScalarType, SqlState};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -163,6 +163,12 @@ pub fn cast_context(from: &ScalarType, to: &ScalarType) -> Option<CastContext> {
     } else {
         None
     }
+}
+
+/// `cannot cast type FROM to TO` (42846).
+pub fn cannot_cast(from: &ScalarType, to: &ScalarType) -> EvalError {
+    let message = format!("cannot cast type {} to {}", from.sql_name(), to.sql_name());
+    EvalError::new(SqlState::CANNOT_COERCE, message)
 }
 
 /// Whether a value of one type is taken for another without being asked.

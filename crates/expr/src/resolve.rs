@@ -98,7 +98,11 @@ fn finish(
 
 fn signature(func: Func) -> Signature<'static> {
     let desc = registry::get(func);
-    Signature { params: &desc.params, variadic: desc.variadic, returns: &desc.returns }
+    Signature {
+        params: &desc.params,
+        variadic: desc.variadic,
+        returns: &desc.returns,
+    }
 }
 
 /// Resolves a call of a scalar function by name. `name` is lower case as stored.
@@ -112,9 +116,38 @@ pub fn resolve_function(name: &str, args: &[ScalarType]) -> Result<Resolved, Res
     {
         return Ok(cast);
     }
-    let (i, args, result) =
-        choose(&signatures, args).map_err(|f| function_failure(f, name, args))?;
-    Ok(Resolved { func: funcs[i], args, result })
+    let (i, args, result) = choose(&signatures, args).map_err(|f| match construct(name) {
+        Some(construct) => ResolveError::Mismatch(match common_type(args) {
+            Err(types) => types.into_error(construct),
+            Ok(common) => not_convertible(construct, args, &common),
+        }),
+        None => function_failure(f, name, args),
+    })?;
+    Ok(Resolved {
+        func: funcs[i],
+        args,
+        result,
+    })
+}
+
+/// What SQL calls the constructs that are functions here, and whose arguments have a common type.
+fn construct(name: &str) -> Option<&'static str> {
+    match name {
+        "greatest" => Some("GREATEST"),
+        "least" => Some("LEAST"),
+        "array" => Some("ARRAY"),
+        _ => None,
+    }
+}
+
+fn not_convertible(construct: &str, args: &[ScalarType], common: &ScalarType) -> EvalError {
+    let other = args
+        .iter()
+        .find(|a| !is_implicit(a, common))
+        .unwrap_or(common);
+    let (other, common) = (other.sql_name(), common.sql_name());
+    let message = format!("{construct} could not convert type {other} to {common}");
+    EvalError::new(SqlState::CANNOT_COERCE, message)
 }
 
 /// `text(x)`, `int4(x)`: a type's name used as a function.
@@ -123,15 +156,26 @@ fn functional_cast(name: &str, args: &[ScalarType]) -> Option<Resolved> {
     let target = crate::signature::scalar_type(name)?;
     casts::cast_context(from, &target)?;
     let func = casts::cast_func(from, &target)?;
-    let from = if *from == ScalarType::Unknown { ScalarType::Text } else { from.clone() };
-    Some(Resolved { func, args: vec![from], result: target })
+    let from = if *from == ScalarType::Unknown {
+        ScalarType::Text
+    } else {
+        from.clone()
+    };
+    Some(Resolved {
+        func,
+        args: vec![from],
+        result: target,
+    })
 }
 
 /// Resolves an operator by its symbol, with one (prefix) or two operands.
 pub fn resolve_operator(name: &str, args: &[ScalarType]) -> Result<Resolved, ResolveError> {
     let funcs = registry::candidates(name);
-    let funcs: Vec<Func> =
-        funcs.iter().copied().filter(|f| signature(*f).params.len() == args.len()).collect();
+    let funcs: Vec<Func> = funcs
+        .iter()
+        .copied()
+        .filter(|f| signature(*f).params.len() == args.len())
+        .collect();
     let signatures: Vec<_> = funcs.iter().map(|f| signature(*f)).collect();
     let known = candidates::assume_same_type(args);
     let chosen = match candidates::exact(&signatures, &known) {
@@ -141,7 +185,11 @@ pub fn resolve_operator(name: &str, args: &[ScalarType]) -> Result<Resolved, Res
     let (i, args, result) = chosen
         .and_then(|i| finish(&signatures, i, args))
         .map_err(|f| operator_failure(f, name, args))?;
-    Ok(Resolved { func: funcs[i], args, result })
+    Ok(Resolved {
+        func: funcs[i],
+        args,
+        result,
+    })
 }
 
 /// Resolves a call of an aggregate; `None` when no aggregate has that name.
@@ -156,10 +204,18 @@ pub fn resolve_aggregate(
     let signatures: Vec<_> = funcs
         .iter()
         .map(|f| aggregate::get(*f))
-        .map(|d| Signature { params: &d.params, variadic: false, returns: &d.returns })
+        .map(|d| Signature {
+            params: &d.params,
+            variadic: false,
+            returns: &d.returns,
+        })
         .collect();
     let chosen = choose(&signatures, args).map_err(|f| function_failure(f, name, args));
-    Some(chosen.map(|(i, args, result)| Resolved { func: funcs[i], args, result }))
+    Some(chosen.map(|(i, args, result)| Resolved {
+        func: funcs[i],
+        args,
+        result,
+    }))
 }
 
 /// Resolves a call of a table function, with the types of its columns; `None` when none has that name.
@@ -174,13 +230,20 @@ pub fn resolve_table_function(
     }
     let none = ParamType::Exact(ScalarType::Void);
     let returns = |d: &'static table_func::TableFunctionDesc, column: usize| {
-        d.returns.get(column).map(|(_, ty)| ty.clone()).unwrap_or_else(|| none.clone())
+        d.returns
+            .get(column)
+            .map(|(_, ty)| ty.clone())
+            .unwrap_or_else(|| none.clone())
     };
     let firsts: Vec<_> = funcs.iter().map(|(_, d)| returns(d, 0)).collect();
     let signatures: Vec<_> = funcs
         .iter()
         .zip(&firsts)
-        .map(|((_, d), first)| Signature { params: &d.params, variadic: d.variadic, returns: first })
+        .map(|((_, d), first)| Signature {
+            params: &d.params,
+            variadic: d.variadic,
+            returns: first,
+        })
         .collect();
     Some(
         choose(&signatures, args)
@@ -188,19 +251,32 @@ pub fn resolve_table_function(
                 let (position, desc) = funcs[i];
                 let mut columns = Vec::new();
                 for (_, ty) in &desc.returns {
-                    let signature = Signature { returns: ty, ..signatures[i] };
+                    let signature = Signature {
+                        returns: ty,
+                        ..signatures[i]
+                    };
                     let settled = polymorphic::settle(&signature, args);
                     columns.push(settled.map_err(Failure::Mismatch)?.1);
                 }
                 let func = TableFunc(position as u32);
-                Ok((Resolved { func, args: coerced, result }, columns))
+                Ok((
+                    Resolved {
+                        func,
+                        args: coerced,
+                        result,
+                    },
+                    columns,
+                ))
             })
             .map_err(|f| function_failure(f, name, args)),
     )
 }
 
 fn names(args: &[ScalarType]) -> String {
-    args.iter().map(ScalarType::sql_name).collect::<Vec<_>>().join(", ")
+    args.iter()
+        .map(ScalarType::sql_name)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// The error of a function call that did not resolve.
@@ -285,13 +361,18 @@ impl NoCommonType {
 /// there are none. Each input still has to be coerced to it implicitly, which may fail.
 pub fn common_type(types: &[ScalarType]) -> Result<ScalarType, NoCommonType> {
     let mut known = types.iter().filter(|t| **t != ScalarType::Unknown);
-    let Some(mut best) = known.next() else { return Ok(ScalarType::Text) };
+    let Some(mut best) = known.next() else {
+        return Ok(ScalarType::Text);
+    };
     for ty in known {
         if ty == best {
             continue;
         }
         if category(ty) != category(best) {
-            return Err(NoCommonType { left: best.clone(), right: ty.clone() });
+            return Err(NoCommonType {
+                left: best.clone(),
+                right: ty.clone(),
+            });
         }
         if !is_preferred(best) && is_implicit(best, ty) && !is_implicit(ty, best) {
             best = ty;

@@ -51,8 +51,7 @@ fn parse<'a>(
     arena: &'a RowArena,
 ) -> Result<Datum<'a>, EvalError> {
     match datum {
-        Datum::BpChar(s) => context::from_text(types, to, s.trim_end_matches(' '), arena),
-        Datum::Text(s) => context::from_text(types, to, s, arena),
+        Datum::Text(s) | Datum::BpChar(s) => context::from_text(types, to, s, arena),
         _ => Err(mismatch()),
     }
 }
@@ -144,13 +143,14 @@ fn is_catalog(ty: &ScalarType) -> bool {
 }
 
 fn declaration(from: ParamType, to: ParamType, infallible: bool, stable: bool) -> FunctionDesc {
+    let never_null = to != ParamType::Exact(ScalarType::Time);
     FunctionDesc {
         name: CAST,
         params: vec![from],
         variadic: false,
         returns: to,
         strict: true,
-        never_null: true,
+        never_null,
         infallible,
         volatility: if stable {
             Volatility::Stable

@@ -1,10 +1,9 @@
 //! Strings as sequences of characters: length, case, padding, trimming, parts by position (manual, section 9.4).
 
 use super::Declarations;
-use super::context;
 use crate::registry::{Eval, FunctionDesc};
 use crate::value::{BpChar, Bytes, eval};
-use everview_repr::{Datum, EvalError, SqlState};
+use everview_repr::{Datum, EvalError, ScalarType, SqlState};
 
 /// The most bytes of a value, as in Postgres.
 pub(super) const MAX_BYTES: usize = 0x3fff_ffff;
@@ -35,11 +34,8 @@ fn upper_char(c: char) -> char {
 }
 
 pub(super) fn lower_char(c: char) -> char {
-    let mut mapped = c.to_lowercase();
-    match (mapped.next(), mapped.next()) {
-        (Some(one), None) => one,
-        _ => c,
-    }
+    // Only U+0130 has a lower case of two characters, of which the first is its simple one.
+    c.to_lowercase().next().unwrap_or(c)
 }
 
 fn initcap(s: &str) -> String {
@@ -157,7 +153,10 @@ fn overlay(s: &str, new: &str, start: i32, count: Option<i32>) -> Result<String,
 fn chr(code: i32) -> Result<String, EvalError> {
     let error = |message: String| Err(EvalError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
     match code {
-        i32::MIN..=-1 => error("character number must be positive".into()),
+        i32::MIN..=-1 => Err(EvalError::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            "character number must be positive",
+        )),
         0 => error("null character not permitted".into()),
         0x0011_0000.. => error(format!(
             "requested character too large for encoding: {code}"
@@ -279,10 +278,12 @@ fn declare_trims(out: &mut Declarations) {
 fn declare_concatenation(out: &mut Declarations) {
     let eval: Eval = eval!(|a: &str, b: &str| [a, b].concat());
     out.push(FunctionDesc::new("||", "text, text -> text", "Concatenation.", eval).infallible());
+    // The other operand is cast to text: a boolean is a word, the padding of char(n) goes.
     let eval: Eval = |types, args, arena| {
         let mut out = String::new();
         for (datum, ty) in args.iter().zip(&types.args) {
-            context::push_text(types, ty, *datum, &mut out)?;
+            let text = super::cast::convert(*datum, ty, &ScalarType::Text, types, arena)?;
+            out.push_str(text.as_str().unwrap_or_default());
         }
         Ok(Datum::Text(arena.string(out)))
     };

@@ -73,16 +73,10 @@ pub(super) fn select(signatures: &[Signature<'_>], args: &[ScalarType]) -> Resul
                 .enumerate()
                 .all(|(i, a)| s.param(i).is_some_and(|p| can_coerce(a, p)))
     };
+    let fits = |s: &Signature<'_>| fits(s) && polymorphic::is_consistent(s, args);
     let mut viable: Vec<usize> = (0..signatures.len())
         .filter(|i| fits(&signatures[*i]))
         .collect();
-    if viable.len() > 1 {
-        // Postgres checks polymorphic consistency while matching, too.
-        let consistent = |i: &usize| polymorphic::settle(&signatures[*i], args).is_ok();
-        if viable.iter().any(consistent) {
-            viable.retain(consistent);
-        }
-    }
     drop_variadic_duplicates(signatures, &mut viable, args.len());
     match viable.as_slice() {
         [] => Err(Failure::NotFound),
@@ -195,12 +189,11 @@ fn assume_known_type(
     if known.any(|a| a != first) {
         return None;
     }
+    let assumed = vec![first.clone(); args.len()];
     let takes = |c: &&usize| {
-        (0..args.len()).all(|i| {
-            signatures[**c]
-                .param(i)
-                .is_some_and(|p| can_coerce(first, p))
-        })
+        let signature = &signatures[**c];
+        let fits = |i| signature.param(i).is_some_and(|p| can_coerce(first, p));
+        (0..args.len()).all(fits) && polymorphic::is_consistent(signature, &assumed)
     };
     let mut takers = viable.iter().filter(takes);
     let one = takers.next()?;

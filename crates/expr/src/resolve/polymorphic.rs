@@ -15,7 +15,15 @@ pub(super) fn settle(
     args: &[ScalarType],
 ) -> Result<(Vec<ScalarType>, ScalarType), EvalError> {
     let params: Vec<&ParamType> = (0..args.len()).filter_map(|i| signature.param(i)).collect();
-    let element = element_type(&params, args, signature.returns)?;
+    let element = match element_type(&params, args)? {
+        Some(element) => element,
+        None if uses_element(&params, signature.returns) => {
+            return Err(mismatch(
+                "could not determine polymorphic type because input has type unknown",
+            ));
+        }
+        None => ScalarType::Unknown,
+    };
     let compatible = compatible_type(&params, args)?;
     let settled = |param: &ParamType, arg: Option<&ScalarType>| -> ScalarType {
         match param {
@@ -51,23 +59,33 @@ fn array_of(element: &ScalarType) -> ScalarType {
     }
 }
 
+/// Whether the arguments' types agree with what polymorphic parameters ask of each other; unknown agrees with all.
+pub(super) fn is_consistent(signature: &Signature<'_>, args: &[ScalarType]) -> bool {
+    let params: Vec<&ParamType> = (0..args.len()).filter_map(|i| signature.param(i)).collect();
+    element_type(&params, args).is_ok() && compatible_type(&params, args).is_ok()
+}
+
+fn is_element(param: &ParamType) -> bool {
+    matches!(
+        param,
+        ParamType::AnyElement | ParamType::AnyNonArray | ParamType::AnyArray
+    )
+}
+
+fn uses_element(params: &[&ParamType], returns: &ParamType) -> bool {
+    is_element(returns) || params.iter().any(|p| is_element(p))
+}
+
+/// What `anyelement` stands for; `None` where no argument says.
 fn element_type(
     params: &[&ParamType],
     args: &[ScalarType],
-    returns: &ParamType,
-) -> Result<ScalarType, EvalError> {
+) -> Result<Option<ScalarType>, EvalError> {
     let mut element: Option<&ScalarType> = None;
-    let mut used = matches!(returns, ParamType::AnyElement | ParamType::AnyArray);
     let mut is_array = false;
     for (param, arg) in params.iter().zip(args) {
         let found = match (param, arg) {
-            (
-                ParamType::AnyElement | ParamType::AnyNonArray | ParamType::AnyArray,
-                ScalarType::Unknown,
-            ) => {
-                used = true;
-                continue;
-            }
+            (_, ScalarType::Unknown) => continue,
             (ParamType::AnyNonArray, ScalarType::Array(_)) => {
                 return Err(mismatch(format!(
                     "type matched to anynonarray is an array type: {}",
@@ -87,20 +105,13 @@ fn element_type(
             }
             _ => continue,
         };
-        used = true;
         match element {
             None => element = Some(found),
             Some(before) if before == found => {}
             Some(before) => return Err(not_alike(is_array, before, found)),
         }
     }
-    match element {
-        Some(element) => Ok(element.clone()),
-        None if used => Err(mismatch(
-            "could not determine polymorphic type because input has type unknown",
-        )),
-        None => Ok(ScalarType::Unknown),
-    }
+    Ok(element.cloned())
 }
 
 fn not_alike(array: bool, a: &ScalarType, b: &ScalarType) -> EvalError {

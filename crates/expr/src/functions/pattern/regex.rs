@@ -1,11 +1,19 @@
 //! Compiled regular expressions, and the functions that search with them.
+//!
+//! Postgres matches as POSIX does: of the matches that start first, the longest, or the shortest where the
+//! expression as a whole is not greedy. The `regex` crate prefers as Perl does: its start is right and its end may
+//! not be, so where it matters the end is found by a second search, anchored there, that knows all ends. How a match
+//! is divided among its groups stays Perl's choice: the first alternative that leads to that end.
 
-use super::translate::{Options, invalid, translate};
+use super::translate::{Translated, invalid, translate};
 use crate::functions::Declarations;
 use crate::functions::string_parts::text_array;
 use crate::registry::{Eval, FunctionDesc};
 use crate::value::{OwnedArray, eval};
 use everview_repr::{EvalError, SqlState};
+use regex_automata::nfa::thompson::pikevm::{self, PikeVM};
+use regex_automata::util::syntax;
+use regex_automata::{Anchored, Input, MatchKind};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +23,18 @@ const CACHE: usize = 64;
 
 /// A compiled expression.
 pub(crate) struct Regex {
-    regex: Arc<regex::Regex>,
+    regex: regex::Regex,
+    /// Where the end that the crate prefers may not be Postgres's.
+    ends: Option<Ends>,
+}
+
+/// Finds the end of a match that starts at a known place, as POSIX has it.
+struct Ends {
+    /// Knows all ends of matches at a place.
+    all: PikeVM,
+    /// The expression up to the end of the text, for the groups of a match whose end is known.
+    whole: regex::Regex,
+    shortest: bool,
 }
 
 /// One match: the whole, and the parts in parentheses.
@@ -28,47 +47,74 @@ pub(crate) struct Found {
 
 impl Regex {
     fn new(pattern: &str, flags: &str) -> Result<Regex, EvalError> {
-        let (
-            translated,
-            Options {
-                insensitive,
-                dot_stops,
-                anchors_at_lines,
-                ..
-            },
-        ) = translate(pattern, flags)?;
-        let regex = regex::RegexBuilder::new(&translated)
-            .case_insensitive(insensitive)
-            .dot_matches_new_line(!dot_stops)
-            .multi_line(anchors_at_lines)
-            .build()
-            .map_err(|e| match e {
-                regex::Error::CompiledTooBig(_) => invalid("regular expression is too complex"),
-                _ => invalid("invalid regexp"),
-            })?;
-        Ok(Regex {
-            regex: Arc::new(regex),
-        })
+        let translated = translate(pattern, flags)?;
+        let Translated { text, options, .. } = &translated;
+        let build = |text: &str| {
+            regex::RegexBuilder::new(text)
+                .case_insensitive(options.insensitive)
+                .dot_matches_new_line(!options.dot_stops)
+                .multi_line(options.anchors_at_lines)
+                .build()
+                .map_err(|e| match e {
+                    regex::Error::CompiledTooBig(_) => invalid("regular expression is too complex"),
+                    _ => invalid("invalid regexp"),
+                })
+        };
+        let regex = build(text)?;
+        let ends = if translated.ambiguous {
+            let syntax = syntax::Config::new()
+                .case_insensitive(options.insensitive)
+                .dot_matches_new_line(!options.dot_stops)
+                .multi_line(options.anchors_at_lines);
+            let all = PikeVM::builder()
+                .configure(pikevm::Config::new().match_kind(MatchKind::All))
+                .syntax(syntax)
+                .build(text)
+                .map_err(|_| invalid("invalid regexp"))?;
+            let whole = build(&format!(r"\A(?:{text})\z"))?;
+            Some(Ends {
+                all,
+                whole,
+                shortest: translated.shortest,
+            })
+        } else {
+            None
+        };
+        Ok(Regex { regex, ends })
     }
 
     pub(crate) fn is_match(&self, s: &str) -> bool {
         self.regex.is_match(s)
     }
 
-    /// The first match at or after a byte.
+    /// The first match at or after a byte: of those that start first, the longest, or the shortest where the
+    /// expression prefers that.
     pub(crate) fn find_at(&self, s: &str, from: usize) -> Option<Found> {
         let captures = self.regex.captures_at(s, from)?;
         let whole = captures.get(0)?;
-        let groups = captures
-            .iter()
-            .skip(1)
-            .map(|g| g.map(|m| (m.start(), m.end())))
-            .collect();
-        Some(Found {
-            start: whole.start(),
-            end: whole.end(),
-            groups,
-        })
+        let bounds = |c: &regex::Captures<'_>, offset: usize| -> Vec<_> {
+            let bound = |m: regex::Match<'_>| (m.start() + offset, m.end() + offset);
+            c.iter().skip(1).map(|g| g.map(bound)).collect()
+        };
+        let (start, end) = (whole.start(), whole.end());
+        let found = Found {
+            start,
+            end,
+            groups: bounds(&captures, 0),
+        };
+        let Some(ends) = &self.ends else {
+            return Some(found);
+        };
+        let end = ends.at(s, start).unwrap_or(end);
+        if end == found.end {
+            return Some(found);
+        }
+        // The groups are those of a match of just this part.
+        let groups = match ends.whole.captures(&s[start..end]) {
+            Some(captures) => bounds(&captures, start),
+            None => found.groups,
+        };
+        Some(Found { start, end, groups })
     }
 
     /// Matches one after the other, as `regexp_matches(.., 'g')` finds them: after an empty one, the search goes
@@ -98,6 +144,20 @@ impl Regex {
             Some(group) => group.map(|(start, end)| &s[start..end]),
             None => Some(&s[found.start..found.end]),
         }
+    }
+}
+
+impl Ends {
+    /// The end of the match that starts at a byte.
+    fn at(&self, s: &str, start: usize) -> Option<usize> {
+        let input = Input::new(s)
+            .range(start..)
+            .anchored(Anchored::Yes)
+            .earliest(self.shortest);
+        let mut slots = [None, None];
+        self.all
+            .search_slots(&mut self.all.create_cache(), &input, &mut slots)?;
+        slots[1].map(|end| end.get())
     }
 }
 

@@ -63,8 +63,18 @@ fn unsupported(what: &str) -> EvalError {
     EvalError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
 }
 
-/// The expression in the crate's syntax, and its options.
-pub(super) fn translate(pattern: &str, flags: &str) -> Result<(String, Options), EvalError> {
+/// An expression in the crate's syntax.
+pub(super) struct Translated {
+    pub(super) text: String,
+    pub(super) options: Options,
+    /// Of the matches at the first place, the shortest counts and not the longest.
+    pub(super) shortest: bool,
+    /// The crate's choice among the matches at one place can differ from Postgres's.
+    pub(super) ambiguous: bool,
+}
+
+/// The expression in the crate's syntax.
+pub(super) fn translate(pattern: &str, flags: &str) -> Result<Translated, EvalError> {
     let mut options = Options::DEFAULT;
     for letter in flags.chars() {
         if !options.apply(letter)? {
@@ -85,7 +95,13 @@ pub(super) fn translate(pattern: &str, flags: &str) -> Result<(String, Options),
         }
     }
     if options.literal {
-        return Ok((regex::escape(rest), options));
+        let text = regex::escape(rest);
+        return Ok(Translated {
+            text,
+            options,
+            shortest: false,
+            ambiguous: false,
+        });
     }
     if !options.extended {
         rest = embedded_options(rest, &mut options)?;
@@ -95,9 +111,41 @@ pub(super) fn translate(pattern: &str, flags: &str) -> Result<(String, Options),
         options,
         out: String::with_capacity(rest.len() + 8),
         depth: 0,
+        levels: vec![Preference::default()],
+        closed: None,
+        choices: 0,
     };
     reader.expression()?;
-    Ok((reader.out, options))
+    reader.settle_atom();
+    let shortest = reader
+        .levels
+        .first()
+        .is_some_and(|l| l.greedy() == Some(false));
+    let ambiguous = reader.choices > 1 || shortest;
+    Ok(Translated {
+        text: reader.out,
+        options,
+        shortest,
+        ambiguous,
+    })
+}
+
+/// What decides whether a part of an expression prefers its longest match (manual, section 9.7.3.5).
+#[derive(Default)]
+struct Preference {
+    /// That of the first quantified atom that has one.
+    first: Option<bool>,
+    alternatives: bool,
+}
+
+impl Preference {
+    fn greedy(&self) -> Option<bool> {
+        if self.alternatives {
+            Some(true)
+        } else {
+            self.first
+        }
+    }
 }
 
 /// `(?letters)` at the very start.
@@ -125,6 +173,12 @@ struct Reader<'p> {
     options: Options,
     out: String,
     depth: usize,
+    /// The preference of each open parenthesis, the whole expression first.
+    levels: Vec<Preference>,
+    /// The preference of the parenthesis just closed, which a quantifier overrides.
+    closed: Option<bool>,
+    /// Quantifiers and alternatives so far.
+    choices: usize,
 }
 
 impl Reader<'_> {
@@ -153,6 +207,9 @@ impl Reader<'_> {
         // Whether a quantifier may follow.
         let mut atom = false;
         while let Some(c) = self.next() {
+            if !matches!(c, '*' | '+' | '?' | '{') {
+                self.settle_atom();
+            }
             atom = match c {
                 '*' | '+' | '?' => {
                     self.quantifier(c, atom)?;
@@ -170,11 +227,16 @@ impl Reader<'_> {
                 ')' if self.depth == 0 => return Err(invalid("parentheses () not balanced")),
                 ')' => {
                     self.depth -= 1;
+                    self.closed = self.levels.pop().and_then(|l| l.greedy());
                     self.out.push(')');
                     true
                 }
                 '|' => {
                     self.out.push('|');
+                    self.choices += 2;
+                    if let Some(level) = self.levels.last_mut() {
+                        level.alternatives = true;
+                    }
                     false
                 }
                 '[' => {
@@ -223,10 +285,26 @@ impl Reader<'_> {
     }
 
     fn lazy(&mut self) -> Result<(), EvalError> {
-        if !self.options.extended && self.eat("?") {
+        self.lazy_or(None)
+    }
+
+    /// `{m}` and `{m}?` have their atom's preference, every other quantifier its own.
+    fn lazy_or(&mut self, atom: Option<Option<bool>>) -> Result<(), EvalError> {
+        let lazy = !self.options.extended && self.eat("?");
+        if lazy {
             self.out.push('?');
         }
+        self.closed = atom.unwrap_or(Some(!lazy));
+        self.choices += 1;
+        self.settle_atom();
         Ok(())
+    }
+
+    /// The atom before is complete: its preference is the level's, if that has none yet.
+    fn settle_atom(&mut self) {
+        if let (Some(greedy), Some(level)) = (self.closed.take(), self.levels.last_mut()) {
+            level.first.get_or_insert(greedy);
+        }
     }
 
     /// `{m}`, `{m,}`, `{m,n}` after the brace.
@@ -250,11 +328,17 @@ impl Reader<'_> {
             }
         }
         self.out.push_str(&format!("{{{bound}}}"));
-        self.lazy()
+        let inner = self.closed;
+        self.lazy_or(if bound.contains(',') {
+            None
+        } else {
+            Some(inner)
+        })
     }
 
     fn open(&mut self) -> Result<(), EvalError> {
         self.depth += 1;
+        self.levels.push(Preference::default());
         if self.options.extended || !self.eat("?") {
             self.out.push('(');
             return Ok(());
@@ -265,6 +349,7 @@ impl Reader<'_> {
         }
         if self.eat("#") {
             self.depth -= 1;
+            self.levels.pop();
             let Some((_, rest)) = self.rest.split_once(')') else {
                 return Err(invalid("parentheses () not balanced"));
             };

@@ -43,8 +43,9 @@ fn pretty(size: BigInt) -> String {
 }
 
 fn pretty_numeric(size: &Numeric) -> Result<String, EvalError> {
+    // Nothing is below a bound that compares with NaN: Postgres ends at the last unit.
     if !size.is_finite() {
-        return Ok(format!("{size} bytes"));
+        return Ok(format!("{size} PB"));
     }
     let below = Numeric::from_bigint(BigInt::from(10 * 1024))?;
     if size.abs() < below {

@@ -104,7 +104,9 @@ impl Reader<'_> {
             'd' => Ok(Item::Class(r"\d")),
             's' => Ok(Item::Class(r"\s")),
             'w' => Ok(Item::Class(r"\w")),
-            'D' | 'S' | 'W' => Err(invalid("invalid escape \\ sequence")),
+            'D' => Ok(Item::Class(r"\D")),
+            'S' => Ok(Item::Class(r"\S")),
+            'W' => Ok(Item::Class(r"\W")),
             c if c.is_ascii_alphanumeric() => self.character(c).map(Item::Char),
             c => Ok(Item::Char(c)),
         })
