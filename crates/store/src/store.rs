@@ -391,14 +391,19 @@ impl Store {
 
     /// Removes a collection at all times. Its id may not be used again. To be called before [`Store::advance`] passes the
     /// commit that drops it; after a reopen that reports an earlier time, the replay has to drop it again.
-    pub fn drop_collection(&self, collection: u64) {
+    /// Fails only when the store takes no more writes.
+    pub fn drop_collection(&self, collection: u64) -> Result<(), StoreError> {
         let mut control = self.shared.control.lock();
+        if let Some(error) = &control.failed {
+            return Err(error.clone());
+        }
         let mut view = View::clone(&self.shared.view());
         if Arc::make_mut(&mut view.dropped).insert(collection) {
             control.purge.push(collection);
         }
         self.shared.publish(&control, view);
         self.shared.wake.notify_all();
+        Ok(())
     }
 
     /// Writes out everything applied so far and waits for it.

@@ -122,7 +122,7 @@ fn replay(store: &Store, model: &Model, after: u64) {
     for (&time, commit) in model.commits.range(after + 1..) {
         match commit {
             Commit::Parts(parts) => apply_parts(store, time, parts),
-            Commit::Drop(id) => store.drop_collection(*id),
+            Commit::Drop(id) => store.drop_collection(*id).unwrap(),
         }
         store.advance(Timestamp(time));
     }
@@ -232,7 +232,7 @@ fn run(steps: &[Step]) {
             Step::Drop(collection) => {
                 model.time += 1;
                 let id = model.id(*collection);
-                store.drop_collection(id);
+                store.drop_collection(id).unwrap();
                 store.advance(Timestamp(model.time));
                 model.commits.insert(model.time, Commit::Drop(id));
                 model.ids.insert(*collection, id + 10);
