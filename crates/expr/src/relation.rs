@@ -43,7 +43,11 @@ pub struct RelationType {
 impl RelationType {
     /// Columns without keys.
     pub fn new(columns: Vec<ColumnType>) -> RelationType {
-        RelationType { columns, keys: Vec::new(), append_only: false }
+        RelationType {
+            columns,
+            keys: Vec::new(),
+            append_only: false,
+        }
     }
     /// How many columns.
     pub fn arity(&self) -> usize {

@@ -8,6 +8,8 @@ use crate::environment::Environment;
 use everview_repr::{ColumnType, Datum, EvalError, Row, RowArena, ScalarType, SqlState, Typmod};
 use std::sync::Arc;
 
+mod display;
+
 /// A function in the registry, by its position there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Func(pub u32);

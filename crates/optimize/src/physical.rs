@@ -40,12 +40,14 @@ impl Arrangement {
     /// The arrangement of rows of these types by these keys: columns that the key gives back exactly are left
     /// out of the value.
     pub fn new(key: Vec<ScalarExpr>, types: &[ColumnType]) -> Arrangement {
-        let key_types = key.iter().map(|k| k.ty(types).scalar).collect();
+        let key_types: Vec<ScalarType> = key.iter().map(|k| k.ty(types).scalar).collect();
+        // A key is decoded from its front: nothing behind a type that loses identity can be reached.
+        let decodable = key_types.iter().take_while(|t| !t.key_loses_identity()).count();
         let mut value = Vec::new();
-        let columns = types.iter().enumerate().map(|(column, ty)| {
+        let columns = (0..types.len()).map(|column| {
             let in_key = key.iter().position(|k| *k == ScalarExpr::Column(column));
             match in_key {
-                Some(at) if !ty.scalar.key_loses_identity() => ColumnSource::Key(at),
+                Some(at) if at < decodable => ColumnSource::Key(at),
                 _ => {
                     value.push(column);
                     ColumnSource::Value(value.len() - 1)

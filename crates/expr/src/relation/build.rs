@@ -7,19 +7,32 @@ use everview_repr::{Datum, Row};
 impl RelExpr {
     /// One row without columns: the input of a query without FROM.
     pub fn unit() -> RelExpr {
-        let ty = RelationType { columns: vec![], keys: vec![vec![]], append_only: true };
-        RelExpr::Constant { rows: Ok(vec![(Row::default(), 1)]), ty }
+        let ty = RelationType {
+            columns: vec![],
+            keys: vec![vec![]],
+            append_only: true,
+        };
+        RelExpr::Constant {
+            rows: Ok(vec![(Row::default(), 1)]),
+            ty,
+        }
     }
 
     /// No rows of a type.
     pub fn empty(mut ty: RelationType) -> RelExpr {
         ty.keys = vec![vec![]];
-        RelExpr::Constant { rows: Ok(vec![]), ty }
+        RelExpr::Constant {
+            rows: Ok(vec![]),
+            ty,
+        }
     }
 
     /// A reference to a binding.
     pub fn local(id: LocalId, ty: RelationType) -> RelExpr {
-        RelExpr::Get { id: Id::Local(id), ty }
+        RelExpr::Get {
+            id: Id::Local(id),
+            ty,
+        }
     }
 
     /// Picks columns.
@@ -28,11 +41,17 @@ impl RelExpr {
             return self;
         }
         match self {
-            RelExpr::Project { input, outputs: inner } => {
+            RelExpr::Project {
+                input,
+                outputs: inner,
+            } => {
                 let outputs = outputs.into_iter().map(|c| inner[c]).collect();
                 input.project(outputs)
             }
-            other => RelExpr::Project { input: Box::new(other), outputs },
+            other => RelExpr::Project {
+                input: Box::new(other),
+                outputs,
+            },
         }
     }
 
@@ -41,7 +60,10 @@ impl RelExpr {
         if scalars.is_empty() {
             return self;
         }
-        RelExpr::Map { input: Box::new(self), scalars }
+        RelExpr::Map {
+            input: Box::new(self),
+            scalars,
+        }
     }
 
     /// Appends literal NULLs of these types.
@@ -58,7 +80,10 @@ impl RelExpr {
         if predicates.is_empty() {
             return self;
         }
-        RelExpr::Filter { input: Box::new(self), predicates }
+        RelExpr::Filter {
+            input: Box::new(self),
+            predicates,
+        }
     }
 
     /// The product of two relations.
@@ -69,7 +94,10 @@ impl RelExpr {
         if other.is_unit() {
             return self;
         }
-        RelExpr::Join { inputs: vec![self, other], equivalences: vec![] }
+        RelExpr::Join {
+            inputs: vec![self, other],
+            equivalences: vec![],
+        }
     }
 
     /// The join of two relations on pairs of columns, NULL equal to NULL.
@@ -82,23 +110,34 @@ impl RelExpr {
             .iter()
             .map(|(l, r)| vec![ScalarExpr::Column(*l), ScalarExpr::Column(arity + r)])
             .collect();
-        RelExpr::Join { inputs: vec![self, other], equivalences }
+        RelExpr::Join {
+            inputs: vec![self, other],
+            equivalences,
+        }
     }
 
     /// Each row once.
     pub fn distinct(self) -> RelExpr {
         let group_key = (0..self.arity()).map(ScalarExpr::Column).collect();
-        RelExpr::Reduce { input: Box::new(self), group_key, aggregates: vec![] }
+        RelExpr::Reduce {
+            input: Box::new(self),
+            group_key,
+            aggregates: vec![],
+        }
     }
 
     /// Negated multiplicities.
     pub fn negate(self) -> RelExpr {
-        RelExpr::Negate { input: Box::new(self) }
+        RelExpr::Negate {
+            input: Box::new(self),
+        }
     }
 
     /// Positive multiplicities only.
     pub fn threshold(self) -> RelExpr {
-        RelExpr::Threshold { input: Box::new(self) }
+        RelExpr::Threshold {
+            input: Box::new(self),
+        }
     }
 
     /// Added multiplicities.
@@ -108,21 +147,23 @@ impl RelExpr {
                 inputs.push(other);
                 RelExpr::Union { inputs }
             }
-            first => RelExpr::Union { inputs: vec![first, other] },
+            first => RelExpr::Union {
+                inputs: vec![first, other],
+            },
         }
     }
 
     /// `LET id = self IN body(Get id)`; no binding for what is as cheap to repeat.
-    pub fn let_in(
-        self,
-        id: LocalId,
-        body: impl FnOnce(RelExpr) -> RelExpr,
-    ) -> RelExpr {
+    pub fn let_in(self, id: LocalId, body: impl FnOnce(RelExpr) -> RelExpr) -> RelExpr {
         if matches!(self, RelExpr::Get { .. }) || self.is_unit() {
             return body(self);
         }
         let get = RelExpr::local(id, self.ty());
-        RelExpr::Let { id, value: Box::new(self), body: Box::new(body(get)) }
+        RelExpr::Let {
+            id,
+            value: Box::new(self),
+            body: Box::new(body(get)),
+        }
     }
 
     /// Whether this is one row without columns.

@@ -12,11 +12,18 @@ impl RelExpr {
             RelExpr::Let { body, .. } | RelExpr::LetRec { body, .. } => body.arity(),
             RelExpr::Project { outputs, .. } => outputs.len(),
             RelExpr::Map { input, scalars } => input.arity() + scalars.len(),
-            RelExpr::FlatMap { input, columns, ordinality, .. } => {
-                input.arity() + columns.len() + usize::from(*ordinality)
-            }
+            RelExpr::FlatMap {
+                input,
+                columns,
+                ordinality,
+                ..
+            } => input.arity() + columns.len() + usize::from(*ordinality),
             RelExpr::Join { inputs, .. } => inputs.iter().map(RelExpr::arity).sum(),
-            RelExpr::Reduce { group_key, aggregates, .. } => group_key.len() + aggregates.len(),
+            RelExpr::Reduce {
+                group_key,
+                aggregates,
+                ..
+            } => group_key.len() + aggregates.len(),
             RelExpr::Window { input, functions } => input.arity() + functions.len(),
             RelExpr::Union { inputs } => inputs.first().map_or(0, RelExpr::arity),
             RelExpr::Filter { input, .. }
@@ -35,15 +42,28 @@ impl RelExpr {
             RelExpr::Project { input, outputs } => project(input.ty(), outputs),
             RelExpr::Map { input, scalars } => map(input.ty(), scalars),
             RelExpr::Filter { input, predicates } => filter(input.ty(), predicates),
-            RelExpr::FlatMap { input, columns, ordinality, .. } => {
+            RelExpr::FlatMap {
+                input,
+                columns,
+                ordinality,
+                ..
+            } => {
                 let mut ty = input.ty();
                 ty.columns.extend(columns.iter().cloned());
-                ty.columns.extend(ordinality.then(|| ScalarType::Int64.not_null()));
+                ty.columns
+                    .extend(ordinality.then(|| ScalarType::Int64.not_null()));
                 ty.keys.clear();
                 ty
             }
-            RelExpr::Join { inputs, equivalences } => join(inputs, equivalences),
-            RelExpr::Reduce { input, group_key, aggregates } => {
+            RelExpr::Join {
+                inputs,
+                equivalences,
+            } => join(inputs, equivalences),
+            RelExpr::Reduce {
+                input,
+                group_key,
+                aggregates,
+            } => {
                 let input = input.ty();
                 let keys = group_key.iter().map(|k| k.ty(&input.columns));
                 let results = aggregates.iter().map(|a| a.result.clone());
@@ -52,15 +72,25 @@ impl RelExpr {
                 let mut all_keys = vec![(0..group_key.len()).collect::<Vec<_>>()];
                 // A key of the input that is grouped by is a key of the groups.
                 for key in &input.keys {
-                    let at = |c: &usize| group_key.iter().position(|g| *g == ScalarExpr::Column(*c));
+                    let at =
+                        |c: &usize| group_key.iter().position(|g| *g == ScalarExpr::Column(*c));
                     if let Some(mut outer) = key.iter().map(at).collect::<Option<Vec<_>>>() {
                         outer.sort_unstable();
                         all_keys.push(outer);
                     }
                 }
-                RelationType { columns, keys: minimal(all_keys), append_only }
+                RelationType {
+                    columns,
+                    keys: minimal(all_keys),
+                    append_only,
+                }
             }
-            RelExpr::TopK { input, group_key, limit, .. } => {
+            RelExpr::TopK {
+                input,
+                group_key,
+                limit,
+                ..
+            } => {
                 let mut ty = input.ty();
                 ty.append_only = false;
                 if *limit == Some(1) {
@@ -74,14 +104,22 @@ impl RelExpr {
             }
             RelExpr::Window { input, functions } => {
                 let mut ty = input.ty();
-                ty.columns.extend(functions.iter().map(|w| w.result.clone()));
+                ty.columns
+                    .extend(functions.iter().map(|w| w.result.clone()));
                 ty.append_only = false;
                 ty
             }
-            RelExpr::Threshold { input } => RelationType { append_only: false, ..input.ty() },
+            RelExpr::Threshold { input } => RelationType {
+                append_only: false,
+                ..input.ty()
+            },
             RelExpr::Negate { input } => {
                 let ty = input.ty();
-                RelationType { keys: vec![], append_only: false, ..ty }
+                RelationType {
+                    keys: vec![],
+                    append_only: false,
+                    ..ty
+                }
             }
             RelExpr::Union { inputs } => union(inputs),
             RelExpr::ArrangeBy { input, .. } => input.ty(),
@@ -97,7 +135,11 @@ fn project(input: RelationType, outputs: &[usize]) -> RelationType {
         key.sort_unstable();
         Some(key)
     });
-    RelationType { columns, keys: keys.collect(), append_only: input.append_only }
+    RelationType {
+        columns,
+        keys: keys.collect(),
+        append_only: input.append_only,
+    }
 }
 
 fn map(mut ty: RelationType, scalars: &[ScalarExpr]) -> RelationType {
@@ -108,8 +150,10 @@ fn map(mut ty: RelationType, scalars: &[ScalarExpr]) -> RelationType {
         if let ScalarExpr::Column(from) = scalar {
             let to = ty.columns.len() - 1;
             let copies = ty.keys.iter().filter(|k| k.contains(from)).map(|key| {
-                let mut key: Vec<_> =
-                    key.iter().map(|c| if c == from { to } else { *c }).collect();
+                let mut key: Vec<_> = key
+                    .iter()
+                    .map(|c| if c == from { to } else { *c })
+                    .collect();
                 key.sort_unstable();
                 key
             });
@@ -163,13 +207,18 @@ fn join(inputs: &[RelExpr], equivalences: &[Vec<ScalarExpr>]) -> RelationType {
                 equivalences.iter().any(|class| {
                     class.contains(&column)
                         && class.iter().any(|e| {
-                            e.columns().iter().all(|x| (start..covered_start).contains(x))
+                            e.columns()
+                                .iter()
+                                .all(|x| (start..covered_start).contains(x))
                         })
                 })
             })
         };
-        let here: Vec<Vec<usize>> =
-            ty.keys.iter().map(|key| key.iter().map(|c| start + c).collect()).collect();
+        let here: Vec<Vec<usize>> = ty
+            .keys
+            .iter()
+            .map(|key| key.iter().map(|c| start + c).collect())
+            .collect();
         let mut next = Vec::new();
         if start > 0 && keys.iter().any(inverse) {
             next.extend(here.iter().cloned());

@@ -9,9 +9,11 @@ impl RelExpr {
         match self {
             RelExpr::Constant { .. } | RelExpr::Get { .. } => vec![],
             RelExpr::Let { value, body, .. } => vec![value, body],
-            RelExpr::LetRec { bindings, body } => {
-                bindings.iter().map(|(_, value, _)| value).chain([&**body]).collect()
-            }
+            RelExpr::LetRec { bindings, body } => bindings
+                .iter()
+                .map(|(_, value, _)| value)
+                .chain([&**body])
+                .collect(),
             RelExpr::Join { inputs, .. } | RelExpr::Union { inputs } => inputs.iter().collect(),
             RelExpr::Project { input, .. }
             | RelExpr::Map { input, .. }
@@ -31,9 +33,11 @@ impl RelExpr {
         match self {
             RelExpr::Constant { .. } | RelExpr::Get { .. } => vec![],
             RelExpr::Let { value, body, .. } => vec![value, body],
-            RelExpr::LetRec { bindings, body } => {
-                bindings.iter_mut().map(|(_, value, _)| value).chain([&mut **body]).collect()
-            }
+            RelExpr::LetRec { bindings, body } => bindings
+                .iter_mut()
+                .map(|(_, value, _)| value)
+                .chain([&mut **body])
+                .collect(),
             RelExpr::Join { inputs, .. } | RelExpr::Union { inputs } => inputs.iter_mut().collect(),
             RelExpr::Project { input, .. }
             | RelExpr::Map { input, .. }
@@ -79,7 +83,11 @@ impl RelExpr {
             RelExpr::Filter { predicates, .. } => predicates.iter_mut().collect(),
             RelExpr::FlatMap { args, .. } => args.iter_mut().collect(),
             RelExpr::Join { equivalences, .. } => equivalences.iter_mut().flatten().collect(),
-            RelExpr::Reduce { group_key, aggregates, .. } => {
+            RelExpr::Reduce {
+                group_key,
+                aggregates,
+                ..
+            } => {
                 let parts = aggregates.iter_mut().flat_map(|a| {
                     let order = a.order_by.iter_mut().map(|o| &mut o.expr);
                     a.args.iter_mut().chain(a.filter.as_mut()).chain(order)
@@ -90,7 +98,10 @@ impl RelExpr {
                 .iter_mut()
                 .flat_map(|w| {
                     let order = w.order_by.iter_mut().map(|o| &mut o.expr);
-                    w.args.iter_mut().chain(w.partition_by.iter_mut()).chain(order)
+                    w.args
+                        .iter_mut()
+                        .chain(w.partition_by.iter_mut())
+                        .chain(order)
                 })
                 .collect(),
             RelExpr::ArrangeBy { keys, .. } => keys.iter_mut().flatten().collect(),

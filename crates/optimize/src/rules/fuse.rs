@@ -1,0 +1,131 @@
+//! Joins within joins become one join, unions within unions one union; projections on the way move out.
+
+use everview_expr::{RelExpr, ScalarExpr};
+
+pub(super) fn apply(mut expr: RelExpr) -> RelExpr {
+    expr.visit_mut_post(&mut |e| match e {
+        RelExpr::Join { .. } => fuse_join(e),
+        RelExpr::Union { inputs } => {
+            let flat = std::mem::take(inputs).into_iter().flat_map(|input| match input {
+                RelExpr::Union { inputs } => inputs,
+                other => vec![other],
+            });
+            *inputs = flat.collect();
+        }
+        RelExpr::Filter { input, predicates } => {
+            if let RelExpr::Filter { input: inner, predicates: first } = &mut **input {
+                let mut all = std::mem::take(first);
+                all.append(predicates);
+                let inner = std::mem::replace(&mut **inner, RelExpr::unit());
+                *e = inner.filter(all);
+            }
+        }
+        _ => {}
+    });
+    expr
+}
+
+/// A join's inputs that are joins are taken apart. A projection or filter over an inner join moves above the
+/// outer one.
+fn fuse_join(expr: &mut RelExpr) {
+    let RelExpr::Join { inputs, equivalences } = expr else { return };
+    if !inputs.iter().any(is_open_join) && !inputs.iter().any(RelExpr::is_unit) {
+        return;
+    }
+    let mut flat: Vec<RelExpr> = Vec::new();
+    let mut classes: Vec<Vec<ScalarExpr>> = Vec::new();
+    let mut predicates = Vec::new();
+    // For each column of the old join, the column of the new one.
+    let mut columns: Vec<usize> = Vec::new();
+    let mut width = 0;
+    for input in std::mem::take(inputs) {
+        let (inner, layout, filters) = open(input);
+        let start = width;
+        columns.extend(layout.iter().map(|c| start + c));
+        predicates.extend(filters.into_iter().map(|p| moved(p, start)));
+        match inner {
+            RelExpr::Join { inputs, equivalences } => {
+                width += inputs.iter().map(RelExpr::arity).sum::<usize>();
+                flat.extend(inputs);
+                let shift = |class: Vec<ScalarExpr>| class.into_iter().map(|e| moved(e, start)).collect();
+                classes.extend(equivalences.into_iter().map(shift));
+            }
+            unit if unit.is_unit() => {}
+            other => {
+                width += other.arity();
+                flat.push(other);
+            }
+        }
+    }
+    for mut class in std::mem::take(equivalences) {
+        class.iter_mut().for_each(|e| e.permute(|c| columns[c]));
+        classes.push(class);
+    }
+    merge(&mut classes);
+    let joined = match flat.len() {
+        0 => RelExpr::unit(),
+        1 if classes.is_empty() => flat.remove(0),
+        _ => RelExpr::Join { inputs: flat, equivalences: classes },
+    };
+    *expr = joined.filter(predicates).project(columns);
+}
+
+fn is_open_join(expr: &RelExpr) -> bool {
+    match expr {
+        RelExpr::Join { .. } => true,
+        RelExpr::Project { input, .. } => is_open_join(input),
+        RelExpr::Filter { input, predicates } => {
+            predicates.iter().all(|p| !p.can_fail()) && is_open_join(input)
+        }
+        _ => false,
+    }
+}
+
+/// What is below projections and filters over a join: the join, its columns in order, the predicates over it.
+fn open(expr: RelExpr) -> (RelExpr, Vec<usize>, Vec<ScalarExpr>) {
+    if !is_open_join(&expr) {
+        let layout = (0..expr.arity()).collect();
+        return (expr, layout, vec![]);
+    }
+    match expr {
+        RelExpr::Project { input, outputs } => {
+            let (inner, layout, predicates) = open(*input);
+            (inner, outputs.into_iter().map(|c| layout[c]).collect(), predicates)
+        }
+        RelExpr::Filter { input, predicates } => {
+            let (inner, layout, mut below) = open(*input);
+            below.extend(predicates.into_iter().map(|mut p| {
+                p.permute(|c| layout[c]);
+                p
+            }));
+            (inner, layout, below)
+        }
+        other => {
+            let layout = (0..other.arity()).collect();
+            (other, layout, vec![])
+        }
+    }
+}
+
+fn moved(mut expr: ScalarExpr, by: usize) -> ScalarExpr {
+    expr.permute(|c| c + by);
+    expr
+}
+
+/// Classes with a common member are one.
+pub(super) fn merge(classes: &mut Vec<Vec<ScalarExpr>>) {
+    let mut out: Vec<Vec<ScalarExpr>> = Vec::new();
+    for class in classes.drain(..) {
+        let mut class = class;
+        while let Some(at) = out.iter().position(|c| c.iter().any(|e| class.contains(e))) {
+            class.extend(out.remove(at));
+        }
+        class.sort();
+        class.dedup();
+        if class.len() > 1 {
+            out.push(class);
+        }
+    }
+    out.sort();
+    *classes = out;
+}
