@@ -134,7 +134,7 @@ impl Digits {
             },
         };
         let shortest = Digits::parse(&format!("{value:e}"));
-        shortest.as_postgres(
+        shortest.into_postgres(
             &binary,
             17,
             |n| format!("{value:.n$e}"),
@@ -159,7 +159,7 @@ impl Digits {
             },
         };
         let shortest = Digits::parse(&format!("{value:e}"));
-        shortest.as_postgres(
+        shortest.into_postgres(
             &binary,
             9,
             |n| format!("{value:.n$e}"),
@@ -169,7 +169,7 @@ impl Digits {
 
     /// The digits that PostgreSQL's Ryu prints, from the shortest that read back. They differ in two rare cases:
     /// it takes no digits that are half way to a neighbour, and of two as near it takes the even.
-    fn as_postgres(
+    fn into_postgres(
         self,
         binary: &Binary,
         most: usize,

@@ -23,6 +23,8 @@ pub mod interval;
 pub mod json;
 pub mod key;
 pub mod numeric;
+#[cfg(test)]
+mod oracle;
 pub mod row;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

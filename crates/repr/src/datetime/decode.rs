@@ -242,10 +242,8 @@ impl Decoder {
             let bits = self.number(part, known)?;
             put(bits, &mut known)?;
         }
-        if known & mask::DATE == mask::DATE
-            && known & !(mask::DAY_OF_YEAR | mask::ZONE | mask::DATE) == 0
-            || self.time_only && known & mask::DATE == mask::DATE
-        {
+        let only_date = known & !(mask::DAY_OF_YEAR | mask::ZONE | mask::DATE) == 0;
+        if known & mask::DATE == mask::DATE && (only_date || self.time_only) {
             Ok(adds)
         } else {
             Err(Fault::Format)

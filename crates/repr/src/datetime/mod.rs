@@ -31,7 +31,9 @@ pub use calendar::{Civil, ClockTime, civil_from_days, days_from_civil};
 pub use extract::*;
 pub use format::*;
 pub use parse::*;
-pub use template::{to_char_interval, to_char_timestamp, to_char_timestamptz, to_date, to_timestamp};
+pub use template::{
+    to_char_interval, to_char_timestamp, to_char_timestamptz, to_date, to_timestamp,
+};
 pub use truncate::*;
 pub use zone::Zone;
 

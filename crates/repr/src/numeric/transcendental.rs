@@ -5,6 +5,8 @@
 //! inverse hyperbolic tangents, the mantissa by repeated square roots and one such series (Brent, "Fast
 //! multiple-precision evaluation of elementary functions", 1976).
 
+use std::f64::consts::{LN_10, LOG10_E};
+
 use num_bigint::BigInt;
 use num_traits::{One, Signed, ToPrimitive, Zero};
 
@@ -14,8 +16,6 @@ use super::{
 };
 use crate::error::{EvalError, SqlState};
 
-const LOG10_E: f64 = 0.434294481903252;
-const LN_10: f64 = 2.302585092994046;
 /// Postgres's `NUMERIC_MAX_RESULT_SCALE`.
 const MAX_RESULT_SCALE: f64 = 2000.0;
 /// Bits carried beyond the last digit that is shown.
