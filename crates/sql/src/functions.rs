@@ -45,7 +45,7 @@ impl Planner<'_> {
             result,
             typmod,
             time_zone: self.time_zone.clone(),
-            environment: if self.maintained { None } else { self.environment.clone() },
+            environment: if self.maintained.is_some() { None } else { self.environment.clone() },
         })
     }
 
@@ -94,16 +94,16 @@ impl Planner<'_> {
     /// Refuses in a maintained view what does not depend on its arguments alone.
     pub(crate) fn check_volatility(&self, func: Func, position: Option<usize>) -> Result<(), PlanError> {
         let desc = registry::get(func);
-        if !self.maintained || desc.volatility == Volatility::Immutable {
+        let Some(place) = self.maintained.filter(|_| desc.volatility != Volatility::Immutable) else {
             return Ok(());
-        }
+        };
         let kind = if desc.volatility == Volatility::Stable { "stable" } else { "volatile" };
-        let error = PlanError::unsupported(format!("{kind} function {}() in a maintained view", desc.name)).at(position);
+        let error = PlanError::unsupported(format!("the {kind} function {}() in {place}", desc.name)).at(position);
         let clock = ["now", "current_timestamp", "transaction_timestamp", "statement_timestamp", "clock_timestamp"];
         Err(if clock.contains(&desc.name) {
-            error.with_hint("A maintained view changes with time through mz_now(), the logical clock, which is not there yet.")
+            error.with_hint("mz_now(), the logical clock, will serve here; it is not there yet.")
         } else {
-            error.with_hint("A maintained view is a function of its inputs' rows only.")
+            error.with_hint("What is kept up to date is a function of its inputs' rows only.")
         })
     }
 }
@@ -137,4 +137,187 @@ pub(crate) fn is_table_function(name: &str) -> bool {
 /// Whether a name is an aggregate's.
 pub(crate) fn is_aggregate(name: &str) -> bool {
     !everview_expr::aggregate::by_name(name).is_empty()
+}
+
+/// An aggregate resolved.
+pub(crate) type ResolvedAggregate = Resolved<everview_expr::aggregate::AggregateFunc>;
+
+/// Resolves an aggregate; `None` when there is none of that name.
+pub(crate) fn resolve_aggregate(name: &str, args: &[ScalarType]) -> Option<Result<ResolvedAggregate, EvalError>> {
+    Some(resolve::resolve_aggregate(name, args)?.map_err(|e| e.into_error()))
+}
+
+/// 42883 for a call.
+pub(crate) fn no_function(name: &str, args: &[Typed]) -> EvalError {
+    resolve::function_failure(resolve::Failure::NotFound, name, &scalar_types(args)).into_error()
+}
+
+impl Planner<'_> {
+    /// A call of a registered function by its exact name, types given rather than resolved.
+    fn direct_call(
+        &mut self,
+        name: &str,
+        args: Vec<Typed>,
+        result: ScalarType,
+        position: Option<usize>,
+    ) -> Result<Typed, PlanError> {
+        let candidates = registry::candidates(name);
+        let fits = |f: &&Func| {
+            let desc = registry::get(**f);
+            desc.params.len() == args.len() || (desc.variadic && !args.is_empty())
+        };
+        let Some(func) = candidates.iter().find(fits).copied() else {
+            return Err(PlanError::unsupported(format!("function {name}")).at(position));
+        };
+        let types = self.call_types(scalar_types(&args), result, Typmod::NONE);
+        Ok(call(func, args, types, position))
+    }
+
+    /// `ARRAY[...]` of values of one type; of arrays, one dimension higher.
+    pub(crate) fn make_array(
+        &mut self,
+        values: Vec<Typed>,
+        element: ScalarType,
+        position: Option<usize>,
+    ) -> Result<Typed, PlanError> {
+        let result = match &element {
+            ScalarType::Array(_) => element.clone(),
+            element => ScalarType::Array(Box::new(element.clone())),
+        };
+        let mut array = if values.is_empty() {
+            let null = Typed::literal(everview_repr::Datum::Null, element, position);
+            self.direct_call("array_empty", vec![null], result, position)?
+        } else {
+            self.direct_call("array", values, result, position)?
+        };
+        array.ty.nullable = false;
+        fold_constant(&mut array).map_err(|e| PlanError::from(e).at(position))?;
+        Ok(array)
+    }
+
+    /// `ROW(...)`.
+    pub(crate) fn make_record(
+        &mut self,
+        values: Vec<Typed>,
+        names: Vec<String>,
+        position: Option<usize>,
+    ) -> Result<Typed, PlanError> {
+        let fields = names.into_iter().zip(scalar_types(&values)).collect();
+        let mut record = self.direct_call("row", values, ScalarType::Record(fields), position)?;
+        record.ty.nullable = false;
+        Ok(record)
+    }
+
+    /// A field of a composite, counted from 0.
+    pub(crate) fn record_field(
+        &mut self,
+        record: Typed,
+        field: usize,
+        position: Option<usize>,
+    ) -> Result<Typed, PlanError> {
+        let ty = match record.scalar() {
+            ScalarType::Record(fields) => fields.get(field).map(|(_, ty)| ty.clone()),
+            _ => None,
+        };
+        let Some(ty) = ty else {
+            return Err(PlanError::unsupported("a field of an unnamed composite").at(position));
+        };
+        // The field of a row constructor is its expression.
+        if let HirScalar::Call { func, args, .. } = &record.expr
+            && registry::get(*func).name == "row"
+            && let Some(arg) = args.get(field)
+        {
+            return Ok(Typed { expr: arg.clone(), ty: ty.nullable(), position });
+        }
+        let n = everview_repr::Datum::Int32(field as i32 + 1);
+        let n = Typed::literal(n, ScalarType::Int32, position);
+        let mut value = self.direct_call("record_get", vec![record, n], ty, position)?;
+        value.ty.nullable = true;
+        Ok(value)
+    }
+
+    /// A FROM item's row as one value.
+    pub(crate) fn whole_row(
+        &mut self,
+        level: usize,
+        table: &crate::scope::ScopeTable,
+        position: Option<usize>,
+        cx: &crate::planner::ExprContext<'_>,
+    ) -> Result<Typed, PlanError> {
+        let column = |c: &crate::scope::ScopeColumn| {
+            if level == 0
+                && let Some(references) = cx.references
+            {
+                let name = c.name.clone();
+                let reference = crate::query::collect::Reference { column: c.index, name, position };
+                references.borrow_mut().push(reference);
+            }
+            let expr = HirScalar::Column(crate::hir::ColumnRef { level, column: c.index });
+            Typed { expr, ty: c.ty.clone(), position }
+        };
+        let mut values: Vec<Typed> = table.columns.iter().map(column).collect();
+        if table.scalar
+            && let Some(value) = values.pop()
+        {
+            return Ok(value);
+        }
+        let names = table.columns.iter().map(|c| c.name.clone()).collect();
+        self.make_record(values, names, position)
+    }
+
+    /// Subscripts of an array: an element, or a slice of pairs of bounds.
+    pub(crate) fn call_subscript(
+        &mut self,
+        args: Vec<Typed>,
+        slice: bool,
+        position: Option<usize>,
+    ) -> Result<Typed, PlanError> {
+        let array = args[0].scalar().clone();
+        let result = match (&array, slice) {
+            (ScalarType::Array(element), false) => (**element).clone(),
+            _ => array,
+        };
+        let name = if slice { "array_slice" } else { "array_get" };
+        let mut value = self.direct_call(name, args, result, position)?;
+        value.ty.nullable = true;
+        Ok(value)
+    }
+
+    /// `ARRAY(SELECT ...)`: the rows' first column in order; of no rows the empty array.
+    pub(crate) fn aggregate_to_array(
+        &mut self,
+        rel: crate::hir::HirRel,
+        order: Vec<everview_repr::ColumnOrder>,
+        column: &ColumnType,
+        position: Option<usize>,
+    ) -> Result<Typed, PlanError> {
+        use crate::hir::{ColumnRef, HirAggregate, HirOrder, HirRel};
+        let at = |column| HirScalar::Column(ColumnRef { level: 0, column });
+        let arg_types = vec![column.scalar.clone()];
+        let resolved = resolve_aggregate("array_agg", &arg_types)
+            .ok_or_else(|| PlanError::unsupported("ARRAY of a subquery").at(position))?
+            .map_err(|e| PlanError::from(e).at(position))?;
+        let order_by = order
+            .iter()
+            .map(|o| HirOrder { expr: at(o.column), descending: o.descending, nulls_last: o.nulls_last })
+            .collect();
+        let ty = resolved.result.clone().nullable();
+        let aggregate = HirAggregate {
+            func: resolved.func,
+            args: vec![at(0)],
+            arg_types,
+            result: ty.clone(),
+            distinct: false,
+            filter: None,
+            order_by,
+        };
+        let rel = HirRel::Reduce { input: Box::new(rel), group_key: vec![], aggregates: vec![aggregate] };
+        let element = match &ty.scalar {
+            ScalarType::Array(element) => (**element).clone(),
+            other => other.clone(),
+        };
+        let empty = self.make_array(vec![], element, position)?;
+        let expr = HirScalar::Coalesce(vec![HirScalar::Scalar(Box::new(rel)), empty.expr]);
+        Ok(Typed { expr, ty: ty.with_nullable(false), position })
+    }
 }

@@ -417,7 +417,7 @@ impl Lowering {
             let key = (0..outer_arity).chain(group_key.into_iter().map(|c| outer_arity + c));
             let defaults: Vec<_> = lowered
                 .iter()
-                .map(|a| (aggregate::default_value(a.func), a.result.clone()))
+                .map(|a| (a.default_value(), a.result.clone()))
                 .collect();
             let reduced = RelExpr::Reduce {
                 input: Box::new(input),

@@ -8,7 +8,8 @@ use crate::scope::Env;
 use everview_catalog::Catalog;
 use everview_expr::{Environment, LocalId, RelationType};
 use everview_repr::{GlobalId, RelationDesc, ScalarType, SqlState};
-use sqlparser::tokenizer::{Span, Token, TokenWithSpan};
+use crate::parse::Mark;
+use sqlparser::tokenizer::Span;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -60,14 +61,16 @@ pub(crate) struct Planner<'a> {
     pub params: Vec<Option<ScalarType>>,
     /// Relations read.
     pub depends_on: BTreeSet<GlobalId>,
-    /// The plan is kept up to date: stable and volatile functions are refused.
-    pub maintained: bool,
+    /// What keeps the plan up to date, if something does: stable and volatile functions are refused there.
+    pub maintained: Option<&'static str>,
     /// WITH queries in view, innermost last.
     pub ctes: Vec<Cte>,
     /// Relations named in the text.
     pub mentions: Vec<Mention>,
-    /// The statement's tokens, by position.
-    pub tokens: &'a [TokenWithSpan],
+    /// Where the statement's tokens are.
+    pub marks: &'a [Mark],
+    /// Columns are noted as mentions: of CHECK, DEFAULT and index keys.
+    pub mention_columns: bool,
     next_local: u32,
     depth: usize,
 }
@@ -76,7 +79,7 @@ pub(crate) struct Planner<'a> {
 const MAX_DEPTH: usize = 500;
 
 impl<'a> Planner<'a> {
-    pub fn new(context: &PlanContext<'a>, tokens: &'a [TokenWithSpan]) -> Planner<'a> {
+    pub fn new(context: &PlanContext<'a>, marks: &'a [Mark]) -> Planner<'a> {
         Planner {
             catalog: context.catalog,
             search_path: context.search_path,
@@ -84,10 +87,11 @@ impl<'a> Planner<'a> {
             environment: context.environment.clone(),
             params: context.params.iter().map(|p| p.clone().filter(|t| *t != ScalarType::Unknown)).collect(),
             depends_on: BTreeSet::new(),
-            maintained: false,
+            maintained: None,
             ctes: Vec::new(),
             mentions: Vec::new(),
-            tokens,
+            marks,
+            mention_columns: false,
             next_local: 0,
             depth: 0,
         }
@@ -140,15 +144,25 @@ impl<'a> Planner<'a> {
         self.params.iter().map(|p| p.clone().unwrap_or(ScalarType::Text)).collect()
     }
 
+    /// Notes a column of the one relation at hand, where such notes are asked for.
+    pub fn mention_column(&mut self, first: &sqlparser::ast::Ident, last: &sqlparser::ast::Ident, column: usize) {
+        let end = last.span.end;
+        if self.mention_columns
+            && end.line > 0
+            && let Some(start) = crate::names::at(first)
+        {
+            self.mentions.push(Mention::Column { start, end: end.column as usize, column });
+        }
+    }
+
     /// Where the operator after an operand is.
     pub fn operator_position(&self, operand: Span) -> Option<usize> {
         if operand.end.line == 0 {
             return None;
         }
-        let first = self.tokens.partition_point(|t| t.span.start < operand.end);
-        let mut rest = self.tokens[first.min(self.tokens.len())..].iter();
-        let operator = rest.find(|t| !matches!(t.token, Token::RParen | Token::Whitespace(_)))?;
-        crate::names::start(operator.span)
+        let end = operand.end.column as usize;
+        let first = self.marks.partition_point(|m| m.start < end);
+        self.marks[first..].iter().find(|m| !m.closes).map(|m| m.start)
     }
 }
 

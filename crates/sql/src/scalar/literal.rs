@@ -29,7 +29,7 @@ impl Planner<'_> {
             let message = format!("there is no parameter {name}");
             return Err(PlanError::new(SqlState::UNDEFINED_PARAMETER, message).at(position));
         };
-        if self.maintained {
+        if self.maintained.is_some() {
             let message = format!("there is no parameter ${n}");
             return Err(PlanError::new(SqlState::UNDEFINED_PARAMETER, message).at(position));
         }

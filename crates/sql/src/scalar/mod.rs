@@ -5,11 +5,14 @@
 mod access;
 mod call;
 mod conditional;
-mod literal;
-mod operator;
+pub(crate) mod literal;
+pub(crate) mod operator;
 mod pattern;
 mod quantified;
 mod special;
+mod window;
+
+pub(crate) use special::short;
 
 use crate::error::{At, PlanError};
 use crate::hir::HirScalar;
@@ -89,7 +92,7 @@ impl Planner<'_> {
         let (name, position) = (names::fold(ident), names::at(ident));
         match cx.env.column(&name) {
             Ok(found) => {
-                self.mention_column(ident, &found);
+                self.mention_column(ident, ident, found.reference.column);
                 Ok(self.found(found, name, None, position, cx))
             }
             Err(error) if error.code == SqlState::UNDEFINED_COLUMN => {
@@ -115,13 +118,15 @@ impl Planner<'_> {
                 return Err(PlanError::syntax(message).at(position));
             }
         };
-        if schema.is_some()
+        let found = cx.env.qualified(schema, table, column).at(position)?;
+        if let (true, Some(first), Some(last)) = (self.mention_columns, parts.first(), parts.last()) {
+            self.mention_column(first, last, found.reference.column);
+        } else if schema.is_some()
             && let Some(start) = position
             && let Some(end) = parts.get(parts.len() - 2).and_then(names::at)
         {
             self.mentions.push(crate::planner::Mention::Qualifier { start, end });
         }
-        let found = cx.env.qualified(schema, table, column).at(position)?;
         Ok(self.found(found, column.clone(), Some(table), position, cx))
     }
 

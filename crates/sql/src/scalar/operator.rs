@@ -289,9 +289,9 @@ impl Planner<'_> {
     /// A comparison of two rows, field by field.
     fn row_comparison(
         &mut self,
-        a: &[Expr],
+        a: Vec<&Expr>,
         op: &BinaryOperator,
-        b: &[Expr],
+        b: Vec<&Expr>,
         left: &Expr,
         cx: &ExprContext<'_>,
     ) -> Result<Typed, PlanError> {
@@ -300,7 +300,7 @@ impl Planner<'_> {
                 .at(self.operator_position(left.span())));
         }
         let (mut lefts, mut rights) = (Vec::new(), Vec::new());
-        for (a, b) in a.iter().zip(b) {
+        for (a, b) in a.into_iter().zip(b) {
             lefts.push(self.expr(a, cx)?);
             rights.push(self.expr(b, cx)?);
         }
@@ -367,7 +367,8 @@ impl Planner<'_> {
 
     /// `(start, end) OVERLAPS (start, end)`: a function of four arguments.
     fn overlaps(&mut self, left: &Expr, right: &Expr, cx: &ExprContext<'_>) -> Result<Typed, PlanError> {
-        let (Some([a, b]), Some([c, d])) = (as_row(left), as_row(right)) else {
+        let rows = (as_row(left).unwrap_or_default(), as_row(right).unwrap_or_default());
+        let ([a, b], [c, d]) = (rows.0.as_slice(), rows.1.as_slice()) else {
             return Err(PlanError::syntax("wrong number of parameters on left side of OVERLAPS expression")
                 .at(crate::names::start(left.span())));
         };
@@ -399,10 +400,11 @@ pub(super) fn is_comparison(op: &BinaryOperator) -> bool {
 }
 
 /// The items of `(a, b)` or `ROW(a, b)`.
-pub(crate) fn as_row(expr: &Expr) -> Option<&[Expr]> {
+pub(crate) fn as_row(expr: &Expr) -> Option<Vec<&Expr>> {
     match expr {
-        Expr::Tuple(items) => Some(items),
+        Expr::Tuple(items) => Some(items.iter().collect()),
         Expr::Nested(inner) => as_row(inner),
+        Expr::Function(function) => super::call::row_constructor(function),
         _ => None,
     }
 }
