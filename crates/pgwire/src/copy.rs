@@ -1,0 +1,103 @@
+//! COPY: the client's stream into a statement, and lines out of one.
+
+use crate::connection::{Attempt, Connection, Failure, watched};
+use crate::message::{Message, malformed};
+use everview_coord::outcome::CopyOutput;
+use everview_coord::{CopyIn, Error};
+use everview_repr::SqlState;
+
+impl Connection {
+    /// Takes the client's stream to its end; gives the tag.
+    pub async fn copy_in(&mut self, mut copy: Box<CopyIn>) -> Attempt<String> {
+        self.output.copy_response(b'G', copy.columns());
+        match self.feed(&mut copy).await {
+            Ok(()) => Ok(watched(&mut self.input, self.session.finish_copy(copy)).await??),
+            Err(failure) => {
+                self.session.abandon_copy(copy);
+                Err(failure)
+            }
+        }
+    }
+
+    async fn feed(&mut self, copy: &mut CopyIn) -> Attempt<()> {
+        self.flush().await?;
+        loop {
+            let (tag, message) = self.next_of_copy().await?;
+            match message? {
+                Message::CopyData(bytes) => self.session.feed_copy(copy, &bytes)?,
+                Message::CopyDone => return Ok(()),
+                Message::CopyFail(why) => {
+                    let message = format!("COPY from stdin failed: {why}");
+                    return Err(Error::new(SqlState::QUERY_CANCELED, message).into());
+                }
+                // A client may have sent its Sync together with Execute.
+                Message::Flush | Message::Sync => {}
+                Message::Terminate => return Err(Failure::Gone),
+                _ => {
+                    let message =
+                        format!("unexpected message type 0x{tag:02X} during COPY from stdin");
+                    return Err(malformed(message).fatal().into());
+                }
+            }
+        }
+    }
+
+    /// The next message, unless the statement is cancelled while it is waited for.
+    async fn next_of_copy(&mut self) -> Attempt<(u8, Result<Message, Error>)> {
+        loop {
+            let taken = self.input.take().map_err(|e| malformed(e.to_string()).fatal())?;
+            if let Some(frame) = taken {
+                return Ok((frame.tag, Message::decode(frame.tag, frame.body)));
+            }
+            if !self.session.guarded(self.input.fill()).await?? {
+                return Err(Failure::Gone);
+            }
+        }
+    }
+
+    /// Sends lines, or changes as they happen; gives the tag.
+    pub async fn copy_out(
+        &mut self,
+        columns: usize,
+        lines: CopyOutput,
+        tag: String,
+    ) -> Attempt<String> {
+        self.output.copy_response(b'H', columns);
+        let tag = match lines {
+            CopyOutput::Lines(lines) => {
+                for line in lines {
+                    self.output.copy_data(&line);
+                    self.flush_if_large().await?;
+                }
+                tag
+            }
+            CopyOutput::Changes(mut subscription, options) => {
+                let desc = subscription.desc().clone();
+                let header = everview_coord::copy::header_line(&desc, &options);
+                header.iter().for_each(|line| self.output.copy_data(line));
+                self.flush().await?;
+                let mut sent = 0u64;
+                let mut line = Vec::new();
+                while let Some(rows) = self.changes(&mut subscription).await? {
+                    for row in &rows {
+                        line.clear();
+                        everview_coord::copy::push_line(
+                            &mut line,
+                            &desc,
+                            row,
+                            &options,
+                            &self.formatting,
+                        )?;
+                        self.output.copy_data(&line);
+                        self.flush_if_large().await?;
+                    }
+                    sent += rows.len() as u64;
+                    self.flush().await?;
+                }
+                format!("COPY {sent}")
+            }
+        };
+        self.output.bare(b'c');
+        Ok(tag)
+    }
+}
