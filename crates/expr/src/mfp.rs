@@ -1,5 +1,8 @@
 //! Map, filter and project as one operation on a row.
 
+#[cfg(test)]
+mod tests;
+
 use crate::scalar::ScalarExpr;
 use everview_repr::{Datum, EvalError, Packer, Row, RowArena};
 

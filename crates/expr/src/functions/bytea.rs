@@ -108,26 +108,28 @@ fn set_bit(s: &[u8], n: i64, value: i32) -> Result<OwnedBytes, EvalError> {
 
 fn convert_from(s: &[u8], encoding: &str) -> Result<String, EvalError> {
     require_utf8(encoding)?;
-    let valid = std::str::from_utf8(s).map_err(|e| {
-        let bad: Vec<String> = s[e.valid_up_to()..]
-            .iter()
-            .take(e.error_len().unwrap_or(1))
-            .map(|b| format!("0x{b:02x}"))
-            .collect();
+    let invalid = |bytes: &[u8]| {
+        let bytes: Vec<String> = bytes.iter().map(|b| format!("0x{b:02x}")).collect();
         let message = format!(
             "invalid byte sequence for encoding \"UTF8\": {}",
-            bad.join(" ")
+            bytes.join(" ")
         );
         EvalError::new(SqlState::CHARACTER_NOT_IN_REPERTOIRE, message)
-    })?;
-    if valid.contains('\0') {
-        let message = "invalid byte sequence for encoding \"UTF8\": 0x00";
-        return Err(EvalError::new(
-            SqlState::CHARACTER_NOT_IN_REPERTOIRE,
-            message,
-        ));
+    };
+    let (valid, bad) = match std::str::from_utf8(s) {
+        Ok(valid) => (valid.as_bytes(), None),
+        Err(e) => {
+            let (valid, rest) = s.split_at(e.valid_up_to());
+            (valid, Some(&rest[..e.error_len().unwrap_or(rest.len())]))
+        }
+    };
+    if valid.contains(&0) {
+        return Err(invalid(&[0]));
     }
-    Ok(valid.to_string())
+    match bad {
+        Some(bad) => Err(invalid(bad)),
+        None => Ok(String::from_utf8_lossy(valid).into_owned()),
+    }
 }
 
 fn require_utf8(encoding: &str) -> Result<(), EvalError> {

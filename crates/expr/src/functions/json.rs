@@ -93,7 +93,7 @@ fn declare_access(out: &mut Declarations) {
             name,
             "jsonb, int4 -> jsonb",
             doc,
-            eval!(|v: Json<'_>, n: i32| v.element(n).filter(|_| !v.is_scalar())),
+            eval!(|v: Json<'_>, n: i32| v.element(n)),
         );
     }
     let doc = "A member by key, as text.";
@@ -111,11 +111,7 @@ fn declare_access(out: &mut Declarations) {
             name,
             "jsonb, int4 -> text",
             doc,
-            eval!(|v: Json<'_>, n: i32| {
-                v.element(n)
-                    .filter(|_| !v.is_scalar())
-                    .and_then(|v| v.to_unquoted())
-            }),
+            eval!(|v: Json<'_>, n: i32| { v.element(n).and_then(|v| v.to_unquoted()) }),
         );
     }
     push(

@@ -15,6 +15,7 @@ mod datetime;
 mod format;
 mod json;
 mod math;
+mod number_template;
 pub(crate) mod pattern;
 mod quantified;
 mod random;
@@ -52,6 +53,7 @@ pub(crate) fn all() -> Declarations {
         pattern::declare,
         bytea::declare,
         datetime::declare,
+        number_template::declare,
         array::declare,
         array_edit::declare,
         json::declare,

@@ -174,4 +174,8 @@ tables! {
     string_is_postgres: "string.txt";
     pattern_is_postgres: "pattern.txt";
     math_is_postgres: "math.txt";
+    datetime_is_postgres: "datetime.txt";
+    array_is_postgres: "array.txt";
+    json_is_postgres: "json.txt";
+    bytea_is_postgres: "bytea.txt";
 }

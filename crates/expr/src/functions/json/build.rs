@@ -75,6 +75,11 @@ fn object_key(
             "key value must be scalar, not array, composite, or json",
         )),
         Datum::Bool(v) => Ok(v.to_string()),
+        // As in a value: with a T.
+        Datum::Timestamp(_) | Datum::TimestampTz(_) => {
+            let packed = to_json(types, ty, key)?;
+            Ok(Json::from_packed(&packed).to_unquoted().unwrap_or_default())
+        }
         key => context::to_text(types, ty, key),
     }
 }

@@ -7,8 +7,9 @@ use crate::value::{FromDatum, OwnedJson, eval, mismatch};
 use everview_repr::json::{self, Json};
 use everview_repr::{Array, Datum, EvalError, RowArena, SqlState};
 
-/// The steps of a path; a NULL among them is 22004.
-fn steps(array: Array<'_>) -> Result<Vec<&str>, EvalError> {
+/// The steps of a path into a value. A NULL among them is 22004 where the steps before it lead to an array or
+/// object; where they do not, it is not looked at, and any step will do.
+fn steps<'p>(value: Json<'_>, array: Array<'p>) -> Result<Vec<&'p str>, EvalError> {
     if array.dimensions().len() > 1 {
         let message = "wrong number of array subscripts";
         return Err(EvalError::new(SqlState::ARRAY_SUBSCRIPT_ERROR, message));
@@ -16,6 +17,14 @@ fn steps(array: Array<'_>) -> Result<Vec<&str>, EvalError> {
     let Some(position) = array.elements().position(|e| e.is_null()) else {
         return path(array).ok_or_else(mismatch);
     };
+    let steps: Vec<_> = array
+        .elements()
+        .map(|e| e.as_str().unwrap_or("0"))
+        .collect();
+    let before = value.path(steps[..position].iter().copied());
+    if before.is_none_or(|v| v.is_scalar()) {
+        return Ok(steps);
+    }
     let message = format!("path element at position {} is null", position + 1);
     Err(EvalError::new(SqlState::NULL_VALUE_NOT_ALLOWED, message))
 }
@@ -31,8 +40,7 @@ fn set(
     new: Json<'_>,
     create: bool,
 ) -> Result<OwnedJson, EvalError> {
-    // A scalar cannot be changed, whatever the path: Postgres says so before it looks at it.
-    owned(json::set(value, &steps(at)?, new, create))
+    owned(json::set(value, &steps(value, at)?, new, create))
 }
 
 /// `jsonb_set_lax`: what a NULL new value means is an argument.
@@ -59,7 +67,7 @@ fn set_lax<'a>(args: &[Datum<'a>], arena: &'a RowArena) -> Result<Datum<'a>, Eva
             let null = json::null();
             Ok(keep(set(target, at, Json::from_packed(&null), create)?.0, arena))
         }
-        Some("delete_key") => Ok(keep(json::delete_path(target, &steps(at)?)?, arena)),
+        Some("delete_key") => Ok(keep(json::delete_path(target, &steps(target, at)?)?, arena)),
         Some("return_target") => Ok(*value),
         Some("raise_exception") => {
             Err(EvalError::new(SqlState::NULL_VALUE_NOT_ALLOWED, "JSON value must not be null")
@@ -111,7 +119,7 @@ pub(super) fn declare(out: &mut Declarations) {
             name,
             "jsonb, text[] -> jsonb",
             doc,
-            eval!(|v: Json<'_>, p: Array<'_>| owned(json::delete_path(v, &steps(p)?))),
+            eval!(|v: Json<'_>, p: Array<'_>| owned(json::delete_path(v, &steps(v, p)?))),
         );
     }
     let doc = "With a new value where a path leads.";
@@ -131,13 +139,18 @@ pub(super) fn declare(out: &mut Declarations) {
     );
     let doc = "With a new value before, or after, the element that a path leads to.";
     let eval: Eval = eval!(
-        |v: Json<'_>, p: Array<'_>, new: Json<'_>| owned(json::insert(v, &steps(p)?, new, false))
+        |v: Json<'_>, p: Array<'_>, new: Json<'_>| owned(json::insert(
+            v,
+            &steps(v, p)?,
+            new,
+            false
+        ))
     );
     push("jsonb_insert", "jsonb, text[], jsonb -> jsonb", doc, eval);
     let eval: Eval = eval!(
         |v: Json<'_>, p: Array<'_>, new: Json<'_>, after: bool| owned(json::insert(
             v,
-            &steps(p)?,
+            &steps(v, p)?,
             new,
             after
         ))
