@@ -1,0 +1,426 @@
+//! Names of catalog objects, in and out: quoting, qualification by the search path, reg* types.
+
+use super::{indexes, procedures};
+use crate::catalog::Catalog;
+use crate::object::{Object, ObjectKind};
+use everview_repr::{GlobalId, ScalarType};
+
+/// A catalog as seen through a search path.
+pub(crate) struct Names<'a> {
+    pub catalog: &'a Catalog,
+    pub search_path: &'a [String],
+}
+
+/// Key words that need quotes as names of columns or relations.
+const RESERVED: &[&str] = &[
+    "all",
+    "analyse",
+    "analyze",
+    "and",
+    "any",
+    "array",
+    "as",
+    "asc",
+    "asymmetric",
+    "authorization",
+    "between",
+    "bigint",
+    "binary",
+    "bit",
+    "boolean",
+    "both",
+    "case",
+    "cast",
+    "char",
+    "character",
+    "check",
+    "coalesce",
+    "collate",
+    "collation",
+    "column",
+    "concurrently",
+    "constraint",
+    "create",
+    "cross",
+    "current_catalog",
+    "current_date",
+    "current_role",
+    "current_schema",
+    "current_time",
+    "current_timestamp",
+    "current_user",
+    "dec",
+    "decimal",
+    "default",
+    "deferrable",
+    "desc",
+    "distinct",
+    "do",
+    "else",
+    "end",
+    "except",
+    "exists",
+    "extract",
+    "false",
+    "fetch",
+    "float",
+    "for",
+    "foreign",
+    "freeze",
+    "from",
+    "full",
+    "grant",
+    "greatest",
+    "group",
+    "grouping",
+    "having",
+    "ilike",
+    "in",
+    "initially",
+    "inner",
+    "inout",
+    "int",
+    "integer",
+    "intersect",
+    "interval",
+    "into",
+    "is",
+    "isnull",
+    "join",
+    "lateral",
+    "leading",
+    "least",
+    "left",
+    "like",
+    "limit",
+    "localtime",
+    "localtimestamp",
+    "national",
+    "natural",
+    "nchar",
+    "none",
+    "normalize",
+    "not",
+    "notnull",
+    "null",
+    "nullif",
+    "numeric",
+    "offset",
+    "on",
+    "only",
+    "or",
+    "order",
+    "out",
+    "outer",
+    "overlaps",
+    "overlay",
+    "placing",
+    "position",
+    "precision",
+    "primary",
+    "real",
+    "references",
+    "returning",
+    "right",
+    "row",
+    "select",
+    "session_user",
+    "setof",
+    "similar",
+    "smallint",
+    "some",
+    "substring",
+    "symmetric",
+    "table",
+    "tablesample",
+    "then",
+    "time",
+    "timestamp",
+    "to",
+    "trailing",
+    "treat",
+    "trim",
+    "true",
+    "union",
+    "unique",
+    "user",
+    "using",
+    "values",
+    "varchar",
+    "variadic",
+    "verbose",
+    "when",
+    "where",
+    "window",
+    "with",
+];
+
+/// A name as it must be written in SQL.
+pub(crate) fn quote(name: &str) -> String {
+    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if plain && RESERVED.binary_search(&name).is_err() {
+        return name.to_string();
+    }
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The parts of a dotted name, folded and unquoted; `None` where it is malformed.
+pub(crate) fn split(text: &str) -> Option<Vec<String>> {
+    let mut parts = Vec::new();
+    let mut rest = text.trim();
+    loop {
+        let mut part = String::new();
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let mut chars = quoted.char_indices().peekable();
+            let end = loop {
+                match chars.next()? {
+                    (_, '"') if chars.peek().is_some_and(|(_, c)| *c == '"') => {
+                        chars.next();
+                        part.push('"');
+                    }
+                    (i, '"') => break i + 1,
+                    (_, c) => part.push(c),
+                }
+            };
+            rest = &quoted[end..];
+        } else {
+            let end = rest.find('.').unwrap_or(rest.len());
+            part = rest[..end].trim().to_ascii_lowercase();
+            rest = &rest[end..];
+        }
+        if part.is_empty() {
+            return None;
+        }
+        parts.push(part);
+        rest = rest.trim_start();
+        if rest.is_empty() {
+            return Some(parts);
+        }
+        rest = rest.strip_prefix('.')?.trim_start();
+    }
+}
+
+impl Names<'_> {
+    /// The schemas in which unqualified names are looked for: pg_catalog first unless the path names it.
+    fn path(&self) -> Vec<GlobalId> {
+        let named = self.search_path.iter().any(|s| s == "pg_catalog");
+        let implicit = (!named).then_some("pg_catalog");
+        let names = implicit
+            .into_iter()
+            .chain(self.search_path.iter().map(String::as_str));
+        names
+            .filter_map(|n| self.catalog.schema(n))
+            .map(|s| s.id)
+            .collect()
+    }
+
+    /// The relation or index of a name in a schema.
+    fn in_schema(&self, schema: GlobalId, name: &str) -> Option<GlobalId> {
+        if let Some(object) = self.catalog.in_schema(schema, name) {
+            return Some(object.id);
+        }
+        let constraint = indexes::all(self.catalog)
+            .into_iter()
+            .find(|i| i.on.schema == Some(schema) && i.name == name);
+        constraint.map(|i| i.id)
+    }
+
+    /// The relation or index of a name as written in SQL.
+    pub fn relation(&self, text: &str) -> Option<GlobalId> {
+        let parts = split(text)?;
+        match parts.as_slice() {
+            [name] => self
+                .path()
+                .into_iter()
+                .find_map(|schema| self.in_schema(schema, name)),
+            [schema, name] | [_, schema, name] => {
+                self.in_schema(self.catalog.schema(schema)?.id, name)
+            }
+            _ => None,
+        }
+    }
+
+    /// Schema and name of a relation or index.
+    fn placed(&self, id: GlobalId) -> Option<(GlobalId, String)> {
+        if let Some(object) = self.catalog.get(id) {
+            return Some((object.schema?, object.name.clone()));
+        }
+        let index = indexes::get(self.catalog, id)?;
+        Some((index.on.schema?, index.name.to_string()))
+    }
+
+    /// Whether a relation or index is found by its name alone; `None` if there is none.
+    pub fn is_visible(&self, id: GlobalId) -> Option<bool> {
+        let (_, name) = self.placed(id)?;
+        let first = self
+            .path()
+            .into_iter()
+            .find_map(|schema| self.in_schema(schema, &name));
+        Some(first == Some(id))
+    }
+
+    /// The name of a relation, qualified where the search path does not find it.
+    pub fn shown(&self, id: GlobalId) -> Option<String> {
+        let (schema, name) = self.placed(id)?;
+        if self.is_visible(id) == Some(true) {
+            return Some(quote(&name));
+        }
+        Some(format!(
+            "{}.{}",
+            quote(&self.catalog.get(schema)?.name),
+            quote(&name)
+        ))
+    }
+
+    /// The name of a relation with its schema.
+    pub fn qualified(&self, object: &Object) -> String {
+        match object.schema.and_then(|s| self.catalog.get(s)) {
+            Some(schema) => format!("{}.{}", quote(&schema.name), quote(&object.name)),
+            None => quote(&object.name),
+        }
+    }
+
+    /// Stored SQL text with the current names of relations in the place of their ids.
+    pub fn display(&self, sql: &str) -> String {
+        let mut out = String::with_capacity(sql.len());
+        let mut rest = sql;
+        while let Some(c) = rest.chars().next() {
+            let token = token_length(rest);
+            let (token, after) = rest.split_at(token.max(c.len_utf8()));
+            let id = token.strip_prefix("\"$").and_then(|t| t.strip_suffix('"'));
+            match id
+                .and_then(|t| t.parse().ok())
+                .and_then(|id| self.shown(GlobalId(id)))
+            {
+                Some(name) => out.push_str(&name),
+                None => out.push_str(token),
+            }
+            rest = after;
+        }
+        out
+    }
+
+    /// The type of a name as written in SQL.
+    pub fn ty(&self, text: &str) -> Option<u32> {
+        let text = text.trim();
+        let base = text.strip_suffix("[]").unwrap_or(text).trim();
+        let name = base.strip_prefix("pg_catalog.").unwrap_or(base);
+        let (name, tail) = match (name.find('('), name.find(')')) {
+            (Some(open), Some(close)) if open < close => (name[..open].trim(), &name[close + 1..]),
+            _ => (name, ""),
+        };
+        let name = format!("{name}{tail}");
+        let name = match name.strip_prefix('"').and_then(|n| n.strip_suffix('"')) {
+            Some("char") => "\"char\"".to_string(),
+            Some(quoted) => quoted.to_string(),
+            None => name.to_ascii_lowercase(),
+        };
+        let name = match name.as_str() {
+            "int" => "int4",
+            "decimal" | "dec" => "numeric",
+            "char" => "bpchar",
+            "float" => "float8",
+            other => other,
+        };
+        let all = ScalarType::all();
+        let found = all
+            .iter()
+            .find(|t| t.sql_name() == name)
+            .or_else(|| all.iter().find(|t| t.catalog_name() == name));
+        match found {
+            Some(ty) if text.ends_with("[]") => Some(ty.array_oid()).filter(|oid| *oid != 0),
+            Some(ty) => Some(ty.oid()),
+            None => match name {
+                "record" => Some(2249),
+                "unknown" => Some(705),
+                "void" => Some(2278),
+                "any" | "\"any\"" => Some(2276),
+                "anyarray" => Some(2277),
+                "anyelement" => Some(2283),
+                "anynonarray" => Some(2776),
+                _ => None,
+            },
+        }
+    }
+
+    /// The schema of a name as written in SQL.
+    pub fn schema(&self, text: &str) -> Option<GlobalId> {
+        match split(text)?.as_slice() {
+            [name] => self.catalog.schema(name).map(|s| s.id),
+            _ => None,
+        }
+    }
+
+    /// The function of a name as written in SQL.
+    pub fn function(&self, text: &str) -> Option<u32> {
+        match split(text)?.as_slice() {
+            [name] => procedures::by_name(name),
+            [schema, name] if schema == "pg_catalog" => procedures::by_name(name),
+            _ => None,
+        }
+    }
+
+    /// Whether an object is a relation of a kind that has rows.
+    pub fn has_rows(&self, id: GlobalId) -> bool {
+        let Some(object) = self.catalog.get(id) else {
+            return false;
+        };
+        !matches!(object.kind, ObjectKind::Schema | ObjectKind::Index(_))
+    }
+}
+
+/// Bytes of the string, comment or quoted identifier that `text` begins with; 0 if none.
+fn token_length(text: &str) -> usize {
+    let close = |quote: &str, from: usize| {
+        text[from..]
+            .find(quote)
+            .map_or(text.len(), |i| from + i + quote.len())
+    };
+    if text.starts_with('"') {
+        close("\"", 1)
+    } else if text.starts_with('\'') {
+        close("'", 1)
+    } else if text.starts_with("E'") || text.starts_with("e'") {
+        escape_string_length(text)
+    } else if text.starts_with("--") {
+        close("\n", 2)
+    } else if text.starts_with("/*") {
+        close("*/", 2)
+    } else if text.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+        // A whole word, so that an E at its end opens no escape string.
+        text.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '$')
+            .unwrap_or(text.len())
+    } else if text.starts_with('$') {
+        let tag = text[1..].find('$').map(|i| &text[..i + 2]);
+        let is_tag = |t: &&str| {
+            t[1..t.len() - 1]
+                .chars()
+                .all(|c| c.is_alphanumeric() || c == '_')
+        };
+        match tag
+            .filter(is_tag)
+            .filter(|t| !t[1..].starts_with(|c: char| c.is_ascii_digit()))
+        {
+            Some(tag) => close(tag, tag.len()),
+            None => 0,
+        }
+    } else {
+        0
+    }
+}
+
+fn escape_string_length(text: &str) -> usize {
+    let mut escaped = false;
+    for (i, c) in text.char_indices().skip(2) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '\'' => return i + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
