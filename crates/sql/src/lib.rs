@@ -27,6 +27,9 @@ pub mod stored;
 mod typed;
 mod types;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::PlanError;
 pub use names::{Name, quote};
 pub use parse::{Parsed, parse};

@@ -247,7 +247,7 @@ impl Lowering {
         arity: usize,
         scope: &Scope,
     ) -> ScalarExpr {
-        let mut many = |this: &mut Self, args: Vec<HirScalar>, input: &mut RelExpr| {
+        let many = |this: &mut Self, args: Vec<HirScalar>, input: &mut RelExpr| {
             args.into_iter().map(|a| this.scalar(a, input, start, arity, scope)).collect::<Vec<_>>()
         };
         match scalar {

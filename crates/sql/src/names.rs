@@ -1,7 +1,7 @@
 //! Identifiers, and the objects that names mean.
 
 use crate::error::PlanError;
-use everview_catalog::{Catalog, Object, ObjectKind};
+use everview_catalog::{Catalog, Object};
 use everview_repr::{GlobalId, SqlState};
 use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
 use sqlparser::tokenizer::Span;
@@ -223,9 +223,4 @@ pub fn quote(name: &str) -> String {
 /// Whether `quote_identifier` quotes it for being a keyword that cannot name a column.
 fn is_reserved(name: &str) -> bool {
     crate::keywords::RESERVED.binary_search(&name).is_ok()
-}
-
-/// Whether this object's rows can be read.
-pub(crate) fn is_relation(object: &Object) -> bool {
-    !matches!(object.kind, ObjectKind::Schema | ObjectKind::Index(_))
 }

@@ -6,7 +6,7 @@
 
 use crate::error::PlanError;
 use crate::hir::{ColumnRef, HirScalar};
-use everview_repr::{ColumnType, GlobalId, ScalarType, SqlState};
+use everview_repr::{ColumnType, GlobalId, SqlState};
 
 /// A named column of a row.
 #[derive(Clone, Debug)]
@@ -107,8 +107,6 @@ pub(crate) struct Found {
     pub reference: ColumnRef,
     /// Its type.
     pub ty: ColumnType,
-    /// The relation's column that it is unchanged.
-    pub origin: Option<(GlobalId, u16)>,
 }
 
 impl Found {
@@ -301,7 +299,7 @@ impl Sight {
 
 fn found(level: usize, column: &ScopeColumn) -> Found {
     let reference = ColumnRef { level, column: column.index };
-    Found { reference, ty: column.ty.clone(), origin: column.origin }
+    Found { reference, ty: column.ty.clone() }
 }
 
 fn ambiguous_column(name: &str) -> PlanError {
@@ -354,9 +352,4 @@ fn levenshtein(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
-}
-
-/// The record type of a FROM item's row.
-pub(crate) fn record_type(table: &ScopeTable) -> ScalarType {
-    ScalarType::Record(table.columns.iter().map(|c| (c.name.clone(), c.ty.scalar.clone())).collect())
 }

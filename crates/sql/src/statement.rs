@@ -27,9 +27,9 @@ pub struct Planned {
 
 /// Plans a statement against a catalog and a session's settings.
 pub fn plan(parsed: &Parsed, context: &PlanContext<'_>) -> Result<Planned, PlanError> {
-    stacker::maybe_grow(512 << 10, 8 << 20, || {
+    parsed.with_statement(|statement| {
         let mut planner = Planner::new(context, &parsed.marks);
-        let plan = planner.statement(&parsed.statement)?;
+        let plan = planner.statement(statement)?;
         Ok(Planned { plan, param_types: planner.param_types() })
     })
 }

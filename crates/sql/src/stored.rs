@@ -58,12 +58,11 @@ pub(crate) fn view_hir(
     environment: Option<Arc<dyn Environment>>,
     maintained: Option<&'static str>,
 ) -> Result<HirRel, PlanError> {
-    let (query, marks) = parse::parse_query(&view.sql)?;
     let context = PlanContext { catalog, search_path: &[], time_zone: &view.time_zone, params: &[], environment };
-    stacker::maybe_grow(512 << 10, 8 << 20, || {
-        let mut planner = Planner::new(&context, &marks);
+    parse::with_query(&view.sql, |query, marks| {
+        let mut planner = Planner::new(&context, marks);
         planner.maintained = maintained;
-        Ok(planner.subquery(&query, &Env::EMPTY)?.0)
+        Ok(planner.subquery(query, &Env::EMPTY)?.0)
     })
 }
 
@@ -80,11 +79,12 @@ pub fn plan_scalar_text(
     desc: &RelationDesc,
     text: &str,
 ) -> Result<ScalarExpr, PlanError> {
-    let (expr, marks) = parse::parse_expr(text)?;
     let context = PlanContext { catalog, search_path: &[], time_zone: "UTC", params: &[], environment: None };
-    let mut planner = Planner::new(&context, &marks);
-    let value = planner.positional(&expr, desc)?;
-    to_plain_scalar(&value.expr).ok_or_else(|| PlanError::unsupported("a subquery in a stored expression"))
+    parse::with_expr(text, |expr, marks| {
+        let mut planner = Planner::new(&context, marks);
+        let value = planner.positional(expr, desc)?;
+        to_plain_scalar(&value.expr).ok_or_else(|| PlanError::unsupported("a subquery in a stored expression"))
+    })
 }
 
 impl Planner<'_> {

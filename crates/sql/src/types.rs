@@ -245,11 +245,6 @@ pub(crate) fn by_name(name: &str, modifiers: &[i64], position: Option<usize>) ->
     no_modifier(ty, modifiers, position)
 }
 
-/// The type of a stored or user-given name; used for `pg_catalog.int4` and the like.
-pub(crate) fn is_type_name(name: &str) -> bool {
-    by_name(&name.to_ascii_lowercase(), &[], None).is_ok()
-}
-
 /// Where a type's name starts, if it is one of the custom ones.
 pub(crate) fn position(ty: &DataType) -> Option<usize> {
     match ty {

@@ -275,10 +275,9 @@ impl Planner<'_> {
         let read: std::collections::BTreeSet<usize> =
             planned.iter().flat_map(crate::query::walk::column_set).collect();
         let printed = expr.to_string();
-        let (again, _) = crate::parse::parse_expr(&printed)?;
         self.mention_columns = true;
         let mentions = std::mem::take(&mut self.mentions);
-        let result = self.condition(&again, &cx);
+        let result = crate::parse::with_expr(&printed, |again, _| self.condition(again, &cx));
         let found = std::mem::replace(&mut self.mentions, mentions);
         self.mention_columns = false;
         result?;

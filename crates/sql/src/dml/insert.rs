@@ -68,12 +68,18 @@ impl Planner<'_> {
             return Ok(rows_relation(vec![row], nullable_types(target)));
         };
         match is_values(query) {
-            Some(values) => self.insert_values(values, target, columns),
+            Some(values) => self.insert_values(values, insert, target, columns),
             None => self.insert_query(query, insert, target, columns),
         }
     }
 
-    fn insert_values(&mut self, values: &Values, target: &Target, columns: &[usize]) -> Result<HirRel, PlanError> {
+    fn insert_values(
+        &mut self,
+        values: &Values,
+        insert: &Insert,
+        target: &Target,
+        columns: &[usize],
+    ) -> Result<HirRel, PlanError> {
         if values.explicit_row || values.value_keyword {
             return Err(PlanError::syntax("syntax error at VALUES"));
         }
@@ -81,6 +87,9 @@ impl Planner<'_> {
         let env = Env::EMPTY.with(Frame::Row(&scope));
         let cx = ExprContext::plain(&env, "VALUES");
         let width = values.rows.first().map_or(0, |r| r.content.len());
+        if width < columns.len() && !insert.columns.is_empty() {
+            return Err(too_few(insert, width));
+        }
         let mut defaults: Vec<Option<HirScalar>> = vec![None; target.desc.arity()];
         let mut rows = Vec::with_capacity(values.rows.len());
         for row in &values.rows {
@@ -133,8 +142,7 @@ impl Planner<'_> {
                 .at(body.outputs.get(columns.len()).and_then(|o| o.value.position)));
         }
         if count < columns.len() && !insert.columns.is_empty() {
-            let position = insert.columns.get(count).and_then(|c| Name::new(c).ok()).and_then(|n| n.position);
-            return Err(PlanError::syntax("INSERT has more target columns than expressions").at(position));
+            return Err(too_few(insert, count));
         }
         let mut given = Vec::new();
         for (output, &at) in body.outputs.into_iter().zip(columns) {
@@ -229,6 +237,12 @@ impl Planner<'_> {
         let env = Env::EMPTY.with(Frame::Row(scope));
         self.assignments_in(assignments, target, &env, clause)
     }
+}
+
+/// More columns are named than values given.
+fn too_few(insert: &Insert, count: usize) -> PlanError {
+    let position = insert.columns.get(count).and_then(|c| Name::new(c).ok()).and_then(|n| n.position);
+    PlanError::syntax("INSERT has more target columns than expressions").at(position)
 }
 
 /// The position of a target's column.

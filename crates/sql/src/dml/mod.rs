@@ -82,11 +82,12 @@ impl Planner<'_> {
     /// A column's DEFAULT, cast to its type; NULL without one.
     pub(crate) fn default_value(&mut self, column: &TableColumn) -> Result<HirScalar, PlanError> {
         let Some(text) = &column.default else { return Ok(null(&column.ty)) };
-        let (expr, _) = crate::parse::parse_expr(text)?;
         let scope = Scope::default();
         let env = Env::EMPTY.with(Frame::Row(&scope));
-        let value = self.expr(&expr, &ExprContext::plain(&env, "DEFAULT expressions"));
-        let value = value.and_then(|v| self.assign(v, &column.name, &column.ty));
+        let value = crate::parse::with_expr(text, |expr, _| {
+            let value = self.expr(expr, &ExprContext::plain(&env, "DEFAULT expressions"))?;
+            self.assign(value, &column.name, &column.ty)
+        });
         Ok(value
             .map_err(|mut e| {
                 e.position = None;

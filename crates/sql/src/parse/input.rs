@@ -70,7 +70,7 @@ impl<'t> Input<'t> {
 
     /// Where the token before ends, exclusive.
     pub fn previous_end(&self) -> usize {
-        self.parser.get_previous_token().span.end.column as usize
+        self.parser.get_current_token().span.end.column as usize
     }
 
     /// Whether the token `n` places ahead is this word, unquoted.

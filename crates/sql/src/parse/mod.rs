@@ -16,7 +16,7 @@ mod statement;
 use crate::error::PlanError;
 use input::Input;
 use source::Source;
-pub(crate) use source::Mark;
+pub(crate) use source::{Mark, with_stack};
 pub(crate) use statement::*;
 use std::sync::Arc;
 
@@ -24,19 +24,43 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Parsed {
     /// What it says.
-    pub(crate) statement: Statement,
+    statement: Arc<Deep>,
     /// Its text, without the semicolon.
     pub sql: Arc<str>,
-    /// Where its text starts in the whole: characters from 1.
-    pub(crate) start: usize,
     /// Where its tokens are.
     pub(crate) marks: Arc<[Mark]>,
+}
+
+/// A statement whose tree may be deep.
+#[derive(Debug)]
+struct Deep {
+    statement: Option<Statement>,
+    /// The longest chain of tokens: how deep the tree can be.
+    chain: usize,
+}
+
+impl std::ops::Drop for Deep {
+    fn drop(&mut self) {
+        let statement = self.statement.take();
+        with_stack(self.chain, || drop(statement));
+    }
 }
 
 impl Parsed {
     /// Whether it ends a transaction: all that a failed one accepts.
     pub fn ends_transaction(&self) -> bool {
-        matches!(self.statement, Statement::Commit { .. } | Statement::Rollback { .. })
+        matches!(self.statement.statement, Some(Statement::Commit { .. } | Statement::Rollback { .. }))
+    }
+
+    /// Runs over the statement, with a stack that its depth asks for.
+    pub(crate) fn with_statement<T>(
+        &self,
+        f: impl FnOnce(&Statement) -> Result<T, PlanError>,
+    ) -> Result<T, PlanError> {
+        match &self.statement.statement {
+            Some(statement) => with_stack(self.statement.chain, || f(statement)),
+            None => Err(PlanError::syntax("an empty statement")),
+        }
     }
 }
 
@@ -56,39 +80,51 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>, PlanError> {
 fn parse_one(source: &Source<'_>, tokens: Vec<sqlparser::tokenizer::TokenWithSpan>) -> Result<Parsed, PlanError> {
     let (start, end) = source::extent(&tokens);
     let sql = source.slice(start, end);
-    source::check_depth(&tokens)?;
+    let chain = source::check_depth(&tokens)?;
     let tokens = rewrite::rewrite(tokens)?;
     let marks = source::marks(&tokens);
-    let mut input = Input::new(source, tokens, end);
-    let statement = stacker::maybe_grow(512 << 10, 8 << 20, || statement::statement(&mut input))?;
-    input.end()?;
-    Ok(Parsed { statement, sql: Arc::from(sql), start, marks: marks.into() })
+    let statement = with_stack(chain, || {
+        let mut input = Input::new(source, tokens, end);
+        let statement = statement::statement(&mut input)?;
+        input.end()?;
+        Ok::<_, PlanError>(Arc::new(Deep { statement: Some(statement), chain }))
+    })?;
+    Ok(Parsed { statement, sql: Arc::from(sql), marks: marks.into() })
 }
 
-/// A query alone: the text of a stored view.
-pub(crate) fn parse_query(sql: &str) -> Result<(sqlparser::ast::Query, Arc<[Mark]>), PlanError> {
-    let source = Source::new(sql);
-    let tokens = rewrite::rewrite(source.tokenize()?)?;
-    source::check_depth(&tokens)?;
-    let (_, end) = source::extent(&tokens);
-    let marks = source::marks(&tokens);
-    let mut input = Input::new(&source, tokens, end);
-    let query = input.query()?;
-    input.end()?;
-    Ok((query, marks.into()))
+/// Runs over the query of a stored text.
+pub(crate) fn with_query<T>(
+    sql: &str,
+    f: impl FnOnce(&sqlparser::ast::Query, &[Mark]) -> Result<T, PlanError>,
+) -> Result<T, PlanError> {
+    with_text(sql, |input| input.query(), f)
 }
 
-/// An expression alone: the text of a stored default, check or index key.
-pub(crate) fn parse_expr(sql: &str) -> Result<(sqlparser::ast::Expr, Arc<[Mark]>), PlanError> {
+/// Runs over the expression of a stored text.
+pub(crate) fn with_expr<T>(
+    sql: &str,
+    f: impl FnOnce(&sqlparser::ast::Expr, &[Mark]) -> Result<T, PlanError>,
+) -> Result<T, PlanError> {
+    with_text(sql, |input| input.expr(), f)
+}
+
+fn with_text<A, T>(
+    sql: &str,
+    read: impl FnOnce(&mut Input<'_>) -> Result<A, PlanError>,
+    f: impl FnOnce(&A, &[Mark]) -> Result<T, PlanError>,
+) -> Result<T, PlanError> {
     let source = Source::new(sql);
-    let tokens = rewrite::rewrite(source.tokenize()?)?;
-    source::check_depth(&tokens)?;
+    let tokens = source.tokenize()?;
+    let chain = source::check_depth(&tokens)?;
+    let tokens = rewrite::rewrite(tokens)?;
     let (_, end) = source::extent(&tokens);
     let marks = source::marks(&tokens);
-    let mut input = Input::new(&source, tokens, end);
-    let expr = input.expr()?;
-    input.end()?;
-    Ok((expr, marks.into()))
+    with_stack(chain, || {
+        let mut input = Input::new(&source, tokens, end);
+        let ast = read(&mut input)?;
+        input.end()?;
+        f(&ast, &marks)
+    })
 }
 
 /// The tokens of a stored text, for showing it.

@@ -150,11 +150,12 @@ const MAX_NESTING: usize = 120;
 /// How long a chain of operators can be: its tree is as deep as it is long.
 const MAX_CHAIN: usize = 20_000;
 
-/// Refuses what would nest too deeply, before anything recurses over it.
-pub(crate) fn check_depth(tokens: &[TokenWithSpan]) -> Result<(), PlanError> {
+/// Refuses what would nest too deeply, before anything recurses over it: the length of the longest chain.
+pub(crate) fn check_depth(tokens: &[TokenWithSpan]) -> Result<usize, PlanError> {
     let mut open: Vec<usize> = Vec::new();
     let mut chain = 0;
     let mut prefix = 0;
+    let mut longest = 0;
     for TokenWithSpan { token, span } in tokens {
         prefix = if is_prefix(token) { prefix + 1 } else { 0 };
         match token {
@@ -174,8 +175,15 @@ pub(crate) fn check_depth(tokens: &[TokenWithSpan]) -> Result<(), PlanError> {
         if open.len() > MAX_NESTING || chain > MAX_CHAIN || prefix > MAX_NESTING {
             return Err(too_deep().at(Some(span.start.column as usize)));
         }
+        longest = longest.max(chain);
     }
-    Ok(())
+    Ok(longest)
+}
+
+/// Runs what recurses over a tree as deep as a chain is long, with a stack for it: Rust drops and compares trees by
+/// recursion.
+pub(crate) fn with_stack<T>(chain: usize, f: impl FnOnce() -> T) -> T {
+    if chain > 150 { stacker::grow((2 << 20) + chain * 4096, f) } else { stacker::maybe_grow(512 << 10, 8 << 20, f) }
 }
 
 /// Tokens that open a level without a parenthesis: prefix operators, and NOT.

@@ -72,7 +72,7 @@ impl Body {
     /// Computes the outputs: unknown ones become text.
     pub fn finish(mut self, planner: &mut Planner<'_>, limits: Limits) -> Result<QueryPlan, PlanError> {
         let mut scalars = Vec::new();
-        let mut place = |arity: usize, expr: HirScalar, scalars: &mut Vec<HirScalar>| match expr {
+        let place = |arity: usize, expr: HirScalar, scalars: &mut Vec<HirScalar>| match expr {
             HirScalar::Column(c) if c.level == 0 && c.column < arity => c.column,
             expr => match scalars.iter().position(|s| *s == expr) {
                 Some(i) => arity + i,

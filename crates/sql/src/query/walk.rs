@@ -134,13 +134,3 @@ pub(crate) fn reads_outer(expr: &HirScalar) -> bool {
     });
     outer
 }
-
-/// Whether an expression holds a subquery.
-pub(crate) fn has_subquery(expr: &HirScalar) -> bool {
-    let mut found = false;
-    scalar(&mut expr.clone(), 0, &mut |e, _| {
-        found |= matches!(e, HirScalar::Exists(_) | HirScalar::Scalar(_) | HirScalar::Any { .. });
-        !found
-    });
-    found
-}

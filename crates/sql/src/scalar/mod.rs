@@ -23,7 +23,7 @@ use crate::scope::Found;
 use crate::typed::Typed;
 use crate::types;
 use everview_repr::{ScalarType, SqlState};
-use sqlparser::ast::{BinaryOperator, CastKind, DataType, Expr, Ident, ObjectName, Spanned, Value};
+use sqlparser::ast::{BinaryOperator, CastKind, DataType, Expr, Ident, ObjectName, Spanned};
 
 impl Planner<'_> {
     /// Plans an expression.
@@ -189,15 +189,6 @@ pub(crate) fn check_collation(collation: &ObjectName) -> Result<(), PlanError> {
         _ => Err(PlanError::unsupported(format!("collation \"{}\"", name.name))
             .with_hint("Text sorts by its bytes: COLLATE \"C\" and \"default\" are accepted.")
             .at(name.position)),
-    }
-}
-
-/// Whether this is NULL written as a literal, for `x = ANY (NULL)` and the like.
-pub(crate) fn is_null_literal(expr: &Expr) -> bool {
-    match expr {
-        Expr::Value(value) => matches!(value.value, Value::Null),
-        Expr::Nested(inner) => is_null_literal(inner),
-        _ => false,
     }
 }
 

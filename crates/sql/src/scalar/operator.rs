@@ -355,14 +355,40 @@ impl Planner<'_> {
         cx: &ExprContext<'_>,
     ) -> Result<Typed, PlanError> {
         let value = self.expr(expr, cx)?;
-        let (low, high) = (self.expr(low, cx)?, self.expr(high, cx)?);
+        let stripped = without_symmetric(low);
+        let symmetric = stripped.is_some();
+        let (low, high) = (self.expr(stripped.as_ref().unwrap_or(low), cx)?, self.expr(high, cx)?);
         let position = value.position;
+        if symmetric {
+            return self.between_symmetric(value, low, high, not, expr);
+        }
         let above = self.binary_call(">=", value.clone(), low, expr)?;
         let below = self.binary_call("<=", value, high, expr)?;
         let nullable = above.ty.nullable || below.ty.nullable;
         let inside = HirScalar::And(vec![above.expr, below.expr]);
         let expr = if not { HirScalar::Not(Box::new(inside)) } else { inside };
         Ok(Typed::boolean(expr, nullable, position))
+    }
+
+    /// Between the bounds in either order.
+    fn between_symmetric(
+        &mut self,
+        value: Typed,
+        low: Typed,
+        high: Typed,
+        not: bool,
+        place: &Expr,
+    ) -> Result<Typed, PlanError> {
+        let position = value.position;
+        let mut either = Vec::new();
+        for (low, high) in [(low.clone(), high.clone()), (high, low)] {
+            let above = self.binary_call(">=", value.clone(), low, place)?;
+            let below = self.binary_call("<=", value.clone(), high, place)?;
+            either.push(HirScalar::And(vec![above.expr, below.expr]));
+        }
+        let inside = HirScalar::Or(either);
+        let expr = if not { HirScalar::Not(Box::new(inside)) } else { inside };
+        Ok(Typed::boolean(expr, true, position))
     }
 
     /// `(start, end) OVERLAPS (start, end)`: a function of four arguments.
@@ -377,6 +403,25 @@ impl Planner<'_> {
             args.push(self.expr(e, cx)?);
         }
         self.call_function("overlaps", args, crate::names::start(left.span()))
+    }
+}
+
+/// BETWEEN's lower bound without the mark of SYMMETRIC, which stands before its first operand; none without a mark.
+fn without_symmetric(low: &Expr) -> Option<Expr> {
+    match low {
+        Expr::UnaryOp { op: UnaryOperator::AtDashAt, expr } => Some((**expr).clone()),
+        Expr::BinaryOp { left, op, right } => without_symmetric(left).map(|left| Expr::BinaryOp {
+            left: Box::new(left),
+            op: op.clone(),
+            right: right.clone(),
+        }),
+        Expr::Cast { kind, expr, data_type, format } => without_symmetric(expr).map(|expr| Expr::Cast {
+            kind: kind.clone(),
+            expr: Box::new(expr),
+            data_type: data_type.clone(),
+            format: format.clone(),
+        }),
+        _ => None,
     }
 }
 

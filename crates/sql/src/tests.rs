@@ -1,0 +1,7 @@
+//! Planning, tested over a small catalog.
+
+mod ddl;
+mod errors;
+mod queries;
+mod soup;
+mod support;
