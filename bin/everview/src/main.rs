@@ -1,2 +1,35 @@
-//! everview
-fn main() {}
+//! The `everview` command: the server, its demonstration, and the sqllogictest runner.
+//!
+//! It starts things and prints; what they do is in the crates.
+
+mod cli;
+mod demo;
+mod serve;
+mod slt;
+
+use clap::Parser;
+use cli::{Arguments, Command};
+use std::io::Write;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            // There is nowhere left to report a closed stderr to.
+            let _ = writeln!(std::io::stderr(), "everview: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs one command; false if it ran to its end and found something wrong.
+fn run(arguments: Arguments) -> Result<bool, Box<dyn std::error::Error>> {
+    let Arguments { command, server } = arguments;
+    match command {
+        None => serve::run(&server).map(|()| true),
+        Some(Command::Demo) => demo::run(server).map(|()| true),
+        Some(Command::Slt(arguments)) => slt::run(arguments, server.workers),
+    }
+}

@@ -131,7 +131,10 @@ impl Connection {
     /// The next message and its type. A message that cannot be told from the stream is fatal.
     pub async fn next(&mut self) -> Attempt<(u8, Result<Message, Error>)> {
         loop {
-            let taken = self.input.take().map_err(|e| malformed(e.to_string()).fatal())?;
+            let taken = self
+                .input
+                .take()
+                .map_err(|e| malformed(e.to_string()).fatal())?;
             if let Some(frame) = taken {
                 return Ok((frame.tag, Message::decode(frame.tag, frame.body)));
             }
@@ -156,7 +159,11 @@ impl Connection {
     }
 
     pub async fn flush_if_large(&mut self) -> Attempt<()> {
-        if self.output.buffer.len() >= crate::output::GATHERED { self.flush().await } else { Ok(()) }
+        if self.output.buffer.len() >= crate::output::GATHERED {
+            self.flush().await
+        } else {
+            Ok(())
+        }
     }
 
     /// Notices, changed settings, ReadyForQuery.
@@ -166,13 +173,18 @@ impl Connection {
         if !changes.is_empty() {
             self.formatting = self.session.formatting();
         }
-        changes.iter().for_each(|(name, value)| self.output.parameter_status(name, value));
+        changes
+            .iter()
+            .for_each(|(name, value)| self.output.parameter_status(name, value));
         self.output.ready(self.session.status());
         self.flush().await
     }
 
     pub fn notices(&mut self) {
-        self.session.take_notices().iter().for_each(|notice| self.output.notice(notice));
+        self.session
+            .take_notices()
+            .iter()
+            .for_each(|notice| self.output.notice(notice));
     }
 
     /// Tells of an error, which fails the transaction; a fatal one is passed on.
@@ -238,9 +250,11 @@ impl Connection {
                 Ok(Some(tag))
             }
             Outcome::CopyIn(copy) => Ok(Some(self.copy_in(copy).await?)),
-            Outcome::CopyOut { columns, lines, tag } => {
-                Ok(Some(self.copy_out(columns, lines, tag).await?))
-            }
+            Outcome::CopyOut {
+                columns,
+                lines,
+                tag,
+            } => Ok(Some(self.copy_out(columns, lines, tag).await?)),
             Outcome::Subscribe(mut subscription) => {
                 if describe {
                     self.output.row_description(subscription.desc(), formats);
@@ -271,7 +285,11 @@ impl Connection {
     }
 
     pub fn row(&mut self, desc: &RelationDesc, formats: &[i16], row: &Row) -> Result<(), Error> {
-        let writer = RowWriter { desc, formats, formatting: &self.formatting };
+        let writer = RowWriter {
+            desc,
+            formats,
+            formatting: &self.formatting,
+        };
         writer.push(row, &mut self.output, &mut self.scratch)
     }
 

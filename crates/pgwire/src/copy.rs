@@ -45,7 +45,10 @@ impl Connection {
     /// The next message, unless the statement is cancelled while it is waited for.
     async fn next_of_copy(&mut self) -> Attempt<(u8, Result<Message, Error>)> {
         loop {
-            let taken = self.input.take().map_err(|e| malformed(e.to_string()).fatal())?;
+            let taken = self
+                .input
+                .take()
+                .map_err(|e| malformed(e.to_string()).fatal())?;
             if let Some(frame) = taken {
                 return Ok((frame.tag, Message::decode(frame.tag, frame.body)));
             }

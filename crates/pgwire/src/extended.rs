@@ -32,8 +32,15 @@ pub(crate) struct Portal {
 #[derive(Debug)]
 enum State {
     New,
-    Rows { desc: Arc<RelationDesc>, rows: std::vec::IntoIter<Row>, tag: String },
-    Changes { subscription: Box<Subscription>, rows: std::vec::IntoIter<Row> },
+    Rows {
+        desc: Arc<RelationDesc>,
+        rows: std::vec::IntoIter<Row>,
+        tag: String,
+    },
+    Changes {
+        subscription: Box<Subscription>,
+        rows: std::vec::IntoIter<Row>,
+    },
     Done,
 }
 
@@ -48,13 +55,20 @@ impl Connection {
             let message = "cannot insert multiple commands into a prepared statement";
             return Err(Error::new(SqlState::SYNTAX_ERROR, message).into());
         }
-        let types = types.iter().map(|oid| declared(*oid)).collect::<Result<Vec<_>, _>>()?;
+        let types = types
+            .iter()
+            .map(|oid| declared(*oid))
+            .collect::<Result<Vec<_>, _>>()?;
         let parsed = parsed.pop();
         let desc = match &parsed {
             Some(statement) => self.session.describe(statement, &types)?,
-            None => StatementDesc { params: Vec::new(), rows: None },
+            None => StatementDesc {
+                params: Vec::new(),
+                rows: None,
+            },
         };
-        self.statements.insert(name, Arc::new(Statement { parsed, desc }));
+        self.statements
+            .insert(name, Arc::new(Statement { parsed, desc }));
         self.output.bare(b'1');
         Ok(())
     }
@@ -83,7 +97,12 @@ impl Connection {
             &bind.param_formats,
             &bind.params,
         )?;
-        let portal = Portal { statement, params, formats, state: State::New };
+        let portal = Portal {
+            statement,
+            params,
+            formats,
+            state: State::New,
+        };
         self.portals.insert(bind.portal, portal);
         self.output.bare(b'2');
         Ok(())
@@ -142,15 +161,25 @@ impl Connection {
             self.session.begin_implicit();
             self.implicit = true;
         }
-        let params = portal.params.as_ref().map(|row| (row, statement.desc.params.as_slice()));
+        let params = portal
+            .params
+            .as_ref()
+            .map(|row| (row, statement.desc.params.as_slice()));
         match self.execute(parsed, params).await? {
             Outcome::Rows { desc, rows, tag } => {
                 same_columns(statement.desc.rows.as_deref(), &desc)?;
-                portal.state = State::Rows { desc, rows: rows.into_iter(), tag };
+                portal.state = State::Rows {
+                    desc,
+                    rows: rows.into_iter(),
+                    tag,
+                };
                 self.go_on(portal, most).await
             }
             Outcome::Subscribe(subscription) => {
-                portal.state = State::Changes { subscription, rows: Vec::new().into_iter() };
+                portal.state = State::Changes {
+                    subscription,
+                    rows: Vec::new().into_iter(),
+                };
                 self.flush().await?;
                 self.go_on(portal, most).await
             }
@@ -178,7 +207,11 @@ impl Connection {
                     self.output.bare(b's');
                     return Ok(());
                 }
-                if tag.starts_with("SELECT ") { format!("SELECT {sent}") } else { tag.clone() }
+                if tag.starts_with("SELECT ") {
+                    format!("SELECT {sent}")
+                } else {
+                    tag.clone()
+                }
             }
             State::Changes { subscription, rows } => {
                 let desc = subscription.desc().clone();
@@ -225,14 +258,21 @@ fn declared(oid: u32) -> Result<Option<ScalarType>, Error> {
 }
 
 fn no_portal(name: &str) -> Error {
-    Error::new(SqlState::INVALID_CURSOR_NAME, format!("portal \"{name}\" does not exist"))
+    Error::new(
+        SqlState::INVALID_CURSOR_NAME,
+        format!("portal \"{name}\" does not exist"),
+    )
 }
 
 /// A client decodes by what it was told: DDL since then must not have changed the columns' types.
 fn same_columns(told: Option<&RelationDesc>, now: &RelationDesc) -> Result<(), Error> {
     let same = told.is_some_and(|told| {
         told.arity() == now.arity()
-            && told.columns.iter().zip(&now.columns).all(|(a, b)| a.ty.scalar == b.ty.scalar)
+            && told
+                .columns
+                .iter()
+                .zip(&now.columns)
+                .all(|(a, b)| a.ty.scalar == b.ty.scalar)
     });
     if same {
         return Ok(());

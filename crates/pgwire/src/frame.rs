@@ -41,24 +41,35 @@ pub(crate) struct Input<R> {
 
 impl<R: AsyncRead + Unpin> Input<R> {
     pub fn new(source: R) -> Input<R> {
-        Input { source, buffer: BytesMut::with_capacity(8 << 10), ended: false }
+        Input {
+            source,
+            buffer: BytesMut::with_capacity(8 << 10),
+            ended: false,
+        }
     }
 
     /// The next message if it is there whole.
     pub fn take(&mut self) -> Result<Option<Frame>, FrameError> {
-        let Some(length) = self.announced()? else { return Ok(None) };
+        let Some(length) = self.announced()? else {
+            return Ok(None);
+        };
         if self.buffer.len() < length {
             return Ok(None);
         }
         let tag = self.buffer[0];
         let mut body = self.buffer.split_to(length);
         body.advance(5);
-        Ok(Some(Frame { tag, body: body.freeze() }))
+        Ok(Some(Frame {
+            tag,
+            body: body.freeze(),
+        }))
     }
 
     /// Whole length of the message under way, with type and length word; `None` until they are there.
     fn announced(&self) -> Result<Option<usize>, FrameError> {
-        let [tag, a, b, c, d, ..] = self.buffer[..] else { return Ok(None) };
+        let [tag, a, b, c, d, ..] = self.buffer[..] else {
+            return Ok(None);
+        };
         let longest = match tag {
             b'Q' | b'P' | b'B' | b'd' | b'F' => LONGEST,
             b'C' | b'D' | b'E' | b'H' | b'S' | b'X' | b'c' | b'f' | b'p' => LONGEST_SMALL,
@@ -110,10 +121,18 @@ impl<R: AsyncRead + Unpin> Input<R> {
                 return Ok(None);
             }
         }
-        let word = [self.buffer[0], self.buffer[1], self.buffer[2], self.buffer[3]];
+        let word = [
+            self.buffer[0],
+            self.buffer[1],
+            self.buffer[2],
+            self.buffer[3],
+        ];
         let length = u32::from_be_bytes(word) as usize;
         if length < 8 || length > longest {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "invalid length of startup packet"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "invalid length of startup packet",
+            ));
         }
         while self.buffer.len() < length {
             if !self.fill().await? {

@@ -10,10 +10,17 @@ use everview_repr::SqlState;
 #[derive(Debug)]
 pub(crate) enum Message {
     Query(String),
-    Parse { name: String, sql: String, types: Vec<u32> },
+    Parse {
+        name: String,
+        sql: String,
+        types: Vec<u32>,
+    },
     Bind(Bind),
     Describe(Target),
-    Execute { portal: String, most: usize },
+    Execute {
+        portal: String,
+        most: usize,
+    },
     Close(Target),
     Flush,
     Sync,
@@ -59,7 +66,10 @@ impl Message {
             b'E' => {
                 let portal = reader.string()?;
                 let most = reader.u32()? as i32;
-                Message::Execute { portal, most: usize::try_from(most).unwrap_or(0) }
+                Message::Execute {
+                    portal,
+                    most: usize::try_from(most).unwrap_or(0),
+                }
             }
             b'H' => Message::Flush,
             b'S' => Message::Sync,
@@ -84,9 +94,15 @@ pub(crate) fn malformed(message: impl Into<String>) -> Error {
 /// Text of the client's encoding, UTF-8 without NUL.
 pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, Error> {
     let invalid = |at: usize| {
-        let shown: Vec<_> = bytes[at..].iter().take(3).map(|b| format!("0x{b:02x}")).collect();
-        let message =
-            format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" "));
+        let shown: Vec<_> = bytes[at..]
+            .iter()
+            .take(3)
+            .map(|b| format!("0x{b:02x}"))
+            .collect();
+        let message = format!(
+            "invalid byte sequence for encoding \"UTF8\": {}",
+            shown.join(" ")
+        );
         Error::new(SqlState::CHARACTER_NOT_IN_REPERTOIRE, message)
     };
     let text = std::str::from_utf8(bytes).map_err(|e| invalid(e.valid_up_to()))?;
@@ -145,14 +161,24 @@ impl Reader {
         let (portal, statement) = (self.string()?, self.string()?);
         let param_formats = self.formats()?;
         let n = self.count()?;
-        let params = (0..n).map(|_| self.value()).collect::<Result<Vec<_>, _>>()?;
+        let params = (0..n)
+            .map(|_| self.value())
+            .collect::<Result<Vec<_>, _>>()?;
         if param_formats.len() > 1 && param_formats.len() != n {
-            let message =
-                format!("bind message has {} parameter formats but {n} parameters", param_formats.len());
+            let message = format!(
+                "bind message has {} parameter formats but {n} parameters",
+                param_formats.len()
+            );
             return Err(malformed(message));
         }
         let result_formats = self.formats()?;
-        Ok(Bind { portal, statement, param_formats, params, result_formats })
+        Ok(Bind {
+            portal,
+            statement,
+            param_formats,
+            params,
+            result_formats,
+        })
     }
 
     fn value(&mut self) -> Result<Option<Bytes>, Error> {

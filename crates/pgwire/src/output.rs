@@ -20,7 +20,10 @@ pub(crate) struct Output<W> {
 
 impl<W: AsyncWrite + Unpin> Output<W> {
     pub fn new(target: W) -> Output<W> {
-        Output { target, buffer: Vec::with_capacity(4 << 10) }
+        Output {
+            target,
+            buffer: Vec::with_capacity(4 << 10),
+        }
     }
 
     /// Writes everything gathered.
@@ -103,7 +106,9 @@ impl<W: AsyncWrite + Unpin> Output<W> {
     pub fn parameters(&mut self, desc: &StatementDesc) {
         self.message(b't', |b| {
             b.extend((desc.params.len() as u16).to_be_bytes());
-            desc.params.iter().for_each(|ty| b.extend(type_oid(ty).to_be_bytes()));
+            desc.params
+                .iter()
+                .for_each(|ty| b.extend(type_oid(ty).to_be_bytes()));
         });
     }
 

@@ -63,5 +63,10 @@ fn text(
         }
         _ => None,
     };
-    Ok(parse_into_with(ty, text, at_the_start.as_ref().unwrap_or(formatting), out)?)
+    Ok(parse_into_with(
+        ty,
+        text,
+        at_the_start.as_ref().unwrap_or(formatting),
+        out,
+    )?)
 }

@@ -30,7 +30,14 @@ impl RowWriter<'_> {
                     failed = Some(error.to_error());
                     return;
                 }
-                push_value(b, column, datum, format_of(self.formats, i), self.formatting, scratch);
+                push_value(
+                    b,
+                    column,
+                    datum,
+                    format_of(self.formats, i),
+                    self.formatting,
+                    scratch,
+                );
             }
         });
         match failed {

@@ -54,7 +54,11 @@ impl Server {
     /// Listens on an address; port 0 takes a free one.
     pub async fn bind(coordinator: Coordinator, address: SocketAddr) -> io::Result<Server> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Server { coordinator, listener, limits: Limits::default() })
+        Ok(Server {
+            coordinator,
+            listener,
+            limits: Limits::default(),
+        })
     }
 
     /// With other bounds.
@@ -70,7 +74,11 @@ impl Server {
 
     /// Serves until `shutdown` completes, then ends every session, within [`Limits::drain`].
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-        let Server { coordinator, listener, limits } = self;
+        let Server {
+            coordinator,
+            listener,
+            limits,
+        } = self;
         let sessions = Arc::new(Semaphore::new(limits.sessions));
         let sockets = Arc::new(Semaphore::new(limits.sessions + STARTING));
         let mut tasks = JoinSet::new();
@@ -104,7 +112,10 @@ impl Server {
         coordinator.begin_shutdown();
         let drained = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(limits.drain, drained).await.is_err() {
-            tracing::warn!(left = tasks.len(), "sessions did not end in time and were cut off");
+            tracing::warn!(
+                left = tasks.len(),
+                "sessions did not end in time and were cut off"
+            );
             tasks.shutdown().await;
         }
         Ok(())
@@ -132,7 +143,10 @@ async fn converse(
         Ok(Err(error)) => return last_words(&mut input, &mut output, &error).await,
     };
     let Ok(_permit) = sessions.try_acquire() else {
-        let error = Error::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already");
+        let error = Error::new(
+            SqlState::TOO_MANY_CONNECTIONS,
+            "sorry, too many clients already",
+        );
         return last_words(&mut input, &mut output, &error.fatal()).await;
     };
     let session = match Session::open(&coordinator, started) {

@@ -43,7 +43,9 @@ where
         let packet = match input.startup_packet(LONGEST).await {
             Ok(Some(packet)) => packet,
             Ok(None) => return Ok(Start::Done),
-            Err(e) if e.kind() == io::ErrorKind::InvalidData => return Err(malformed(e.to_string()).fatal()),
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+                return Err(malformed(e.to_string()).fatal());
+            }
             Err(_) => return Ok(Start::Done),
         };
         let (code, rest) = split(packet);
@@ -91,11 +93,16 @@ fn parameters<W: AsyncWrite + Unpin>(
     }
     if !peer.ip().to_canonical().is_loopback() {
         let message = "connections from beyond loopback are refused";
-        return Err(Error::new(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, message)
-            .with_detail("No password is set.")
-            .fatal());
+        return Err(
+            Error::new(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, message)
+                .with_detail("No password is set.")
+                .fatal(),
+        );
     }
-    let mut options = SessionOptions { peer: peer.to_string(), ..Default::default() };
+    let mut options = SessionOptions {
+        peer: peer.to_string(),
+        ..Default::default()
+    };
     let mut unknown = Vec::new();
     for (name, value) in pairs(packet)? {
         match name.as_str() {
@@ -120,18 +127,24 @@ fn parameters<W: AsyncWrite + Unpin>(
 
 /// Names and values, each ended by a NUL, the list by another.
 fn pairs(packet: &[u8]) -> Result<Vec<(String, String)>, Error> {
-    let invalid = || malformed("invalid startup packet layout: expected terminator as last byte").fatal();
+    let invalid =
+        || malformed("invalid startup packet layout: expected terminator as last byte").fatal();
     let body = packet.strip_suffix(&[0]).ok_or_else(invalid)?;
     if body.is_empty() {
         return Ok(Vec::new());
     }
     let body = body.strip_suffix(&[0]).ok_or_else(invalid)?;
-    let parts = body.split(|b| *b == 0).map(|part| utf8(part).map(str::to_string));
+    let parts = body
+        .split(|b| *b == 0)
+        .map(|part| utf8(part).map(str::to_string));
     let parts = parts.collect::<Result<Vec<_>, _>>().map_err(Error::fatal)?;
     if parts.len() % 2 != 0 {
         return Err(invalid());
     }
-    Ok(parts.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect())
+    Ok(parts
+        .chunks_exact(2)
+        .map(|pair| (pair[0].clone(), pair[1].clone()))
+        .collect())
 }
 
 /// Settings of `-c name=value` and `--name=value`; a backslash keeps a blank.
@@ -151,7 +164,10 @@ fn switches(options: &str) -> Result<Vec<(String, String)>, Error> {
     while let Some(word) = words.next() {
         let setting = match word.as_str() {
             "-c" => words.next(),
-            word => word.strip_prefix("--").or(word.strip_prefix("-c")).map(str::to_string),
+            word => word
+                .strip_prefix("--")
+                .or(word.strip_prefix("-c"))
+                .map(str::to_string),
         };
         let pair = setting.as_deref().and_then(|s| s.split_once('='));
         let Some((name, value)) = pair else {

@@ -7,7 +7,10 @@ async fn read(bytes: &[u8]) -> (Result<Option<Frame>, FrameError>, usize) {
 }
 
 fn block<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(future)
 }
 
 #[test]
@@ -26,11 +29,26 @@ fn messages_are_cut_where_their_lengths_say() {
 #[test]
 fn lengths_out_of_bounds_are_refused() {
     block(async {
-        assert_eq!(read(b"Q\0\0\0\x03").await.0.unwrap_err(), FrameError::Length);
-        assert_eq!(read(b"Q\x7f\xff\xff\xff").await.0.unwrap_err(), FrameError::Length);
-        assert_eq!(read(b"Q\xff\xff\xff\xff").await.0.unwrap_err(), FrameError::Length);
-        assert_eq!(read(b"S\0\x01\0\0").await.0.unwrap_err(), FrameError::Length);
-        assert_eq!(read(b"\x01\0\0\0\x04").await.0.unwrap_err(), FrameError::Type(1));
+        assert_eq!(
+            read(b"Q\0\0\0\x03").await.0.unwrap_err(),
+            FrameError::Length
+        );
+        assert_eq!(
+            read(b"Q\x7f\xff\xff\xff").await.0.unwrap_err(),
+            FrameError::Length
+        );
+        assert_eq!(
+            read(b"Q\xff\xff\xff\xff").await.0.unwrap_err(),
+            FrameError::Length
+        );
+        assert_eq!(
+            read(b"S\0\x01\0\0").await.0.unwrap_err(),
+            FrameError::Length
+        );
+        assert_eq!(
+            read(b"\x01\0\0\0\x04").await.0.unwrap_err(),
+            FrameError::Type(1)
+        );
     });
 }
 

@@ -1,7 +1,10 @@
 use super::*;
 
 fn code(tag: u8, body: &'static [u8]) -> String {
-    Message::decode(tag, Bytes::from_static(body)).unwrap_err().code.to_string()
+    Message::decode(tag, Bytes::from_static(body))
+        .unwrap_err()
+        .code
+        .to_string()
 }
 
 #[test]

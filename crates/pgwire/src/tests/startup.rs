@@ -3,8 +3,15 @@ use super::*;
 #[test]
 fn options_set_parameters_and_keep_escaped_blanks() {
     let settings = switches(r"-c search_path=a\ b --statement-timeout=5s -ctimezone=UTC").unwrap();
-    let expected = [("search_path", "a b"), ("statement_timeout", "5s"), ("timezone", "UTC")];
-    assert_eq!(settings, expected.map(|(n, v)| (n.to_string(), v.to_string())));
+    let expected = [
+        ("search_path", "a b"),
+        ("statement_timeout", "5s"),
+        ("timezone", "UTC"),
+    ];
+    assert_eq!(
+        settings,
+        expected.map(|(n, v)| (n.to_string(), v.to_string()))
+    );
     assert!(switches("-x").is_err());
     assert!(switches("-c novalue").is_err());
 }

@@ -1,0 +1,115 @@
+//! The command line. Every option of the server has an environment variable too.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// An incremental view maintenance database that speaks Postgres.
+///
+/// Without a command it serves.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Arguments {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to serve.
+    #[command(flatten)]
+    pub server: Server,
+}
+
+/// Commands beside serving.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve a year of flights with materialized views over them, and show a session to try.
+    Demo,
+    /// Run sqllogictest files.
+    Slt(Slt),
+}
+
+/// Options of the server.
+#[derive(Clone, Debug, Args)]
+pub struct Server {
+    /// The folder of log and store [default: ./everview-data, of the demo ./everview-demo]
+    #[arg(long, global = true, env = "EVERVIEW_DATA_DIR", value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+    /// Where to listen; port 0 takes a free one
+    #[arg(
+        long,
+        global = true,
+        env = "EVERVIEW_LISTEN",
+        default_value = "127.0.0.1:6875",
+        value_name = "ADDRESS:PORT"
+    )]
+    pub listen: SocketAddr,
+    /// Dataflow worker threads
+    #[arg(
+        long,
+        global = true,
+        env = "EVERVIEW_WORKERS",
+        default_value = "1",
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=256)
+    )]
+    pub workers: u16,
+    /// The form of log lines on stderr
+    #[arg(
+        long,
+        global = true,
+        env = "EVERVIEW_LOG_FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
+    /// What is logged: error, warn, info, debug, trace, or a filter as `everview_coord=debug,info`
+    #[arg(
+        long,
+        global = true,
+        env = "EVERVIEW_LOG_LEVEL",
+        default_value = "info",
+        value_name = "LEVEL"
+    )]
+    pub log_level: String,
+    /// Start without building the views
+    #[arg(long, global = true, env = "EVERVIEW_NO_HYDRATE")]
+    pub no_hydrate: bool,
+    /// Write the address that was taken to this file once connections are accepted
+    #[arg(
+        long,
+        global = true,
+        env = "EVERVIEW_ADDRESS_FILE",
+        value_name = "FILE"
+    )]
+    pub address_file: Option<PathBuf>,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// Options of the sqllogictest runner.
+#[derive(Debug, Args)]
+pub struct Slt {
+    /// Files, or folders with .test and .slt files
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// select, view, view-first or restart
+    #[arg(long, default_value = "select")]
+    pub mode: everview_slt::Mode,
+    /// How many queries of each file to run [default: all]
+    #[arg(long, value_name = "N")]
+    pub sample: Option<usize>,
+    /// Seeds the sample and the places of restarts
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// The list of known failures
+    #[arg(long, value_name = "FILE")]
+    pub known: Option<PathBuf>,
+    /// A running server instead of one of our own, as postgres://everview@127.0.0.1:6875/everview
+    #[arg(long)]
+    pub url: Option<String>,
+}

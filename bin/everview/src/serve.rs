@@ -1,0 +1,119 @@
+//! Serving: logs, the coordinator, the listener, signals.
+
+use crate::cli::{LogFormat, Server};
+use everview_coord::{Coordinator, Options};
+use std::error::Error;
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Serves until SIGTERM or SIGINT.
+pub fn run(options: &Server) -> Result<(), Box<dyn Error>> {
+    let data_dir = options
+        .data_dir
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("everview-data"));
+    check_address(options.listen)?;
+    start_logs(options)?;
+    runtime()?.block_on(async {
+        let coordinator = open(options, &data_dir)?;
+        let server = everview_pgwire::Server::bind(coordinator, options.listen).await;
+        let server = server.map_err(|e| format!("cannot listen on {}: {e}", options.listen))?;
+        let address = server.local_addr()?;
+        say(&format!(
+            "Everview is ready, its log in {}. Connect with:\n\n    {}\n",
+            data_dir.display(),
+            psql(address)
+        ));
+        announce(options, address)?;
+        server.run(stop()?).await?;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+/// The runtime of sessions; dataflow workers have threads of their own.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+}
+
+/// Opens the data folder and recovers it.
+pub fn open(options: &Server, data_dir: &Path) -> Result<Coordinator, Box<dyn Error>> {
+    let options = Options {
+        data_dir: data_dir.to_path_buf(),
+        workers: usize::from(options.workers),
+        no_hydrate: options.no_hydrate,
+        ..Options::default()
+    };
+    Ok(Coordinator::start(options)
+        .map_err(|e| format!("cannot open {}: {e}", data_dir.display()))?)
+}
+
+/// Refuses to listen where strangers could connect: there are no passwords.
+pub fn check_address(address: SocketAddr) -> Result<(), String> {
+    if address.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    Err(format!(
+        "refusing to listen on {address}: no password is set, and anybody who reaches it could connect. \
+         Listen on a loopback address such as 127.0.0.1:{}, and tunnel to it.",
+        address.port()
+    ))
+}
+
+/// Starts structured logs on stderr.
+pub fn start_logs(options: &Server) -> Result<(), Box<dyn Error>> {
+    let filter = EnvFilter::try_new(&options.log_level)
+        .map_err(|e| format!("invalid log level {:?}: {e}", options.log_level))?;
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    match options.log_format {
+        LogFormat::Text => logs.init(),
+        LogFormat::Json => logs.json().init(),
+    }
+    Ok(())
+}
+
+/// Completes when the process is asked to stop.
+pub fn stop() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+    })
+}
+
+/// Writes the address file, whole or not at all.
+pub fn announce(options: &Server, address: SocketAddr) -> std::io::Result<()> {
+    let Some(file) = &options.address_file else {
+        return Ok(());
+    };
+    let fresh = file.with_extension("new");
+    std::fs::write(&fresh, address.to_string())?;
+    std::fs::rename(&fresh, file)
+}
+
+/// The command that connects.
+pub fn psql(address: SocketAddr) -> String {
+    format!(
+        "psql -h {} -p {} -U everview everview",
+        address.ip(),
+        address.port()
+    )
+}
+
+/// Prints to stdout; a closed one is nobody's loss.
+pub fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}

@@ -1,0 +1,64 @@
+//! What is left after a kill, and how a server stops.
+
+use crate::{Server, within_limit};
+use std::process::Command;
+
+#[test]
+fn acknowledged_rows_and_views_are_there_after_kill_9() {
+    let mut server = Server::start();
+    within_limit(async {
+        let client = server.connect().await;
+        client
+            .batch_execute(
+                "CREATE TABLE t (a int PRIMARY KEY, b int); \
+                 CREATE MATERIALIZED VIEW v AS SELECT b, count(*) AS n FROM t GROUP BY b",
+            )
+            .await
+            .unwrap();
+        for i in 0..50 {
+            client
+                .execute("INSERT INTO t VALUES ($1, $2)", &[&i, &(i % 5)])
+                .await
+                .unwrap();
+        }
+    });
+    server.kill_and_restart();
+    within_limit(async {
+        let client = server.connect().await;
+        let rows = client
+            .query("SELECT b, n FROM v ORDER BY b", &[])
+            .await
+            .unwrap();
+        let rows: Vec<(i32, i64)> = rows.iter().map(|r| (r.get(0), r.get(1))).collect();
+        assert_eq!(rows, (0..5).map(|b| (b, 10)).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn sigterm_ends_sessions_and_the_server() {
+    let mut server = Server::start();
+    let url = server.url();
+    within_limit(async {
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
+            .await
+            .unwrap();
+        let connection = tokio::spawn(connection);
+        client.simple_query("SELECT 1").await.unwrap();
+        assert!(server.stop());
+        let end = connection.await.unwrap().unwrap_err();
+        assert_eq!(crate::code(&end), "57P01");
+    });
+}
+
+#[test]
+fn listening_beyond_loopback_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_everview"))
+        .arg("--data-dir")
+        .arg(folder.path())
+        .args(["--listen", "0.0.0.0:0"])
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no password is set"));
+}
