@@ -1,5 +1,30 @@
-//! dataflow
+//! Dataflow: physical plans kept up to date by worker threads, and read by any thread.
+//!
+//! * [`compute::Compute`]: the handle. It sends every worker the same ordered stream of [`command`]s.
+//! * [`worker`]: one thread's dataflows; [`source`]: how tables flow in; [`render`]: plans to operators.
+//! * [`export`]: how results leave: published indexes, subscriptions, one-off peeks.
+//! * [`operators`], [`arrange`], [`layout`]: what plans are made of, down to bytes.
+//!
+//! Invariant: what a dataflow shows at a time is a function of its plan and of the commits up to that time. It
+//! knows no SQL, no catalog, no log and no store.
 
 pub mod arrange;
+pub mod command;
+pub mod compute;
+pub mod export;
+pub mod health;
 pub mod layout;
 pub mod operators;
+pub mod render;
+pub mod source;
+pub mod worker;
+
+pub use arrange::group::Direction;
+pub use arrange::publish::{ReadError, Size};
+pub use command::{Changes, DataflowDesc, DataflowId, Export, TableReader};
+pub use compute::{Compute, Status};
+pub use export::peek::PeekSender;
+pub use export::reader::{IndexReader, IndexSnapshot};
+pub use export::subscribe::{
+    SubscribeBatch, SubscribeError, SubscribeReceiver, SubscribeSink, subscription,
+};

@@ -1,0 +1,130 @@
+//! What workers are told: one ordered stream of commands, the same for each of them.
+//!
+//! Invariant: nothing but these commands and the tables that a [`TableReader`] shows decides what a worker
+//! computes; so a worker on another machine would differ only in how they arrive.
+
+use std::sync::Arc;
+
+use everview_optimize::physical::{Arrangement, DataflowPlan};
+use everview_repr::{Diff, GlobalId, Row, Timestamp};
+
+use crate::arrange::publish::Published;
+use crate::compute::Shared;
+use crate::export::peek::PeekSender;
+use crate::export::subscribe::SubscribeSink;
+
+/// The identity of an installed dataflow. It is given once and never reused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct DataflowId(pub u64);
+
+/// Chunks of rows, each of bounded size.
+pub type RowChunks = Box<dyn Iterator<Item = Result<Vec<(Row, Diff)>, String>> + Send>;
+/// Chunks of changes, each of bounded size.
+pub type ChangeChunks = Box<dyn Iterator<Item = Result<Vec<(Row, Timestamp, Diff)>, String>> + Send>;
+
+/// Reads tables where commits are kept. Workers call it from their own threads.
+///
+/// Of `shards` readers, number `shard` takes its part: the parts are disjoint, and together everything.
+pub trait TableReader: Send + Sync {
+    /// The rows as of a time that has been advanced past.
+    fn scan(&self, table: GlobalId, as_of: Timestamp, shard: usize, shards: usize) -> RowChunks;
+
+    /// The changes after one time and up to another, that one included.
+    fn changes(
+        &self,
+        table: GlobalId,
+        after: Timestamp,
+        up_to: Timestamp,
+        shard: usize,
+        shards: usize,
+    ) -> ChangeChunks;
+
+    /// About how many rows there are, for progress.
+    fn estimate(&self, table: GlobalId) -> u64;
+}
+
+/// A collection's changes in one advance.
+#[derive(Clone, Debug)]
+pub enum Changes {
+    /// Given here.
+    Rows(Arc<Vec<(Row, Timestamp, Diff)>>),
+    /// Too many to hold: to be read through [`TableReader::changes`].
+    Stored {
+        /// Changes after this time.
+        after: Timestamp,
+        /// Up to this one, included.
+        up_to: Timestamp,
+    },
+}
+
+/// A dataflow to install.
+pub struct DataflowDesc {
+    /// Its identity.
+    pub id: DataflowId,
+    /// Its name, for people.
+    pub name: String,
+    /// What it computes.
+    pub plan: DataflowPlan,
+    /// The time that it starts at: everything before shows as of it.
+    pub as_of: Timestamp,
+    /// The time that it ends at, not included.
+    pub until: Option<Timestamp>,
+    /// Where the result goes.
+    pub export: Export,
+}
+
+/// Where a dataflow's result goes.
+pub enum Export {
+    /// To arrangements that others import and any thread reads.
+    Index {
+        /// The name under which it is found.
+        id: GlobalId,
+        /// How the rows are arranged; at least one.
+        arrangements: Vec<Arrangement>,
+    },
+    /// To one reader, time by time.
+    Subscribe(SubscribeSink),
+    /// To one reader, once, as of the dataflow's `as_of`.
+    Peek(PeekSender),
+}
+
+/// What a worker does next.
+#[derive(Clone)]
+pub(crate) enum Command {
+    /// Build a dataflow.
+    Install(Arc<Installation>),
+    /// Take in commits; every later one is at `upper` or beyond.
+    Advance {
+        changes: Arc<Vec<(GlobalId, Changes)>>,
+        upper: Timestamp,
+    },
+    /// Forget a dataflow.
+    Drop(DataflowId),
+    /// Let an index forget history before a time.
+    AllowCompaction { index: GlobalId, since: Timestamp },
+    /// Forget everything and end.
+    Shutdown,
+}
+
+/// A dataflow to install, and what all workers share of it.
+pub(crate) struct Installation {
+    pub id: DataflowId,
+    pub name: String,
+    pub plan: DataflowPlan,
+    pub as_of: Timestamp,
+    pub until: Option<Timestamp>,
+    pub target: Target,
+    pub shared: Arc<Shared>,
+}
+
+/// The shared side of an [`Export`].
+pub(crate) enum Target {
+    Index {
+        id: GlobalId,
+        /// Arrangements with what each worker publishes of them.
+        arrangements: Vec<(Arrangement, Vec<Arc<Published<i64>>>)>,
+        errors: Vec<Arc<Published<i64>>>,
+    },
+    Subscribe(SubscribeSink),
+    Peek(Arc<crate::export::peek::Peek>),
+}

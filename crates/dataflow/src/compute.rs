@@ -1,0 +1,227 @@
+//! The handle to the workers: any thread tells them what to do and reads what they show.
+//!
+//! Invariant: every worker gets the same commands in the same order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::Thread;
+
+use everview_repr::{GlobalId, Timestamp};
+use parking_lot::Mutex;
+use timely::{CommunicationConfig, Config, WorkerConfig};
+
+use crate::arrange::publish::{Published, SharedReader};
+use crate::command::{Changes, Command, DataflowDesc, DataflowId, Export, Installation, TableReader, Target};
+use crate::export::peek::Peek;
+use crate::export::reader::IndexReader;
+use crate::health::Health;
+use crate::worker;
+
+/// What workers and readers share of a dataflow.
+pub struct Shared {
+    /// Whether it can be trusted.
+    pub health: Arc<Health>,
+    /// For each worker, the time up to which its output is complete.
+    pub uppers: Vec<AtomicU64>,
+    /// Rows read from tables.
+    pub read: Arc<AtomicU64>,
+    /// About how many there were to read.
+    estimate: u64,
+    as_of: u64,
+}
+
+/// How a dataflow is doing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    /// It has taken in everything that was there when it began.
+    pub hydrated: bool,
+    /// How much of that it has read, from 0 to 1.
+    pub progress: f64,
+    /// Rows of its result, if it is an index.
+    pub rows: u64,
+    /// Bytes that its index takes.
+    pub bytes: u64,
+    /// Times below this are complete.
+    pub upper: Timestamp,
+    /// Why it is not kept up to date, if it is not.
+    pub suspended: Option<String>,
+}
+
+/// A dataflow as the handle knows it.
+struct Entry {
+    shared: Arc<Shared>,
+    index: Option<(GlobalId, IndexReader)>,
+}
+
+/// The workers.
+pub struct Compute {
+    /// Each worker's commands, and its thread to wake.
+    workers: Mutex<Vec<(Sender<Command>, Thread)>>,
+    count: usize,
+    reader: Arc<dyn TableReader>,
+    guards: Mutex<Option<timely::communication::WorkerGuards<()>>>,
+    entries: Mutex<BTreeMap<DataflowId, Entry>>,
+}
+
+impl Compute {
+    /// Starts so many worker threads.
+    pub fn start(workers: usize, reader: Arc<dyn TableReader>) -> std::io::Result<Compute> {
+        let count = workers.max(1);
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| channel()).unzip();
+        let receivers: Vec<_> = receivers.into_iter().map(Some).collect();
+        let receivers: Mutex<Vec<Option<Receiver<Command>>>> = Mutex::new(receivers);
+        let communication = match count {
+            1 => CommunicationConfig::Thread,
+            count => CommunicationConfig::Process(count),
+        };
+        let config = Config {
+            communication,
+            worker: WorkerConfig::default().idle_spin(std::time::Duration::ZERO),
+        };
+        let tables = Arc::clone(&reader);
+        let guards = timely::execute(config, move |worker| {
+            let receiver = receivers.lock()[worker.index()].take();
+            if let Some(receiver) = receiver {
+                worker::run(worker, receiver, Arc::clone(&tables));
+            }
+        })
+        .map_err(std::io::Error::other)?;
+        let threads = guards.guards().iter().map(|guard| guard.thread().clone());
+        let workers = senders.into_iter().zip(threads).collect();
+        Ok(Compute {
+            workers: Mutex::new(workers),
+            count,
+            reader,
+            guards: Mutex::new(Some(guards)),
+            entries: Mutex::default(),
+        })
+    }
+
+    /// How many worker threads there are.
+    pub fn workers(&self) -> usize {
+        self.count
+    }
+
+    fn send(&self, command: &Command) {
+        let workers = self.workers.lock();
+        for (sender, thread) in workers.iter() {
+            // A worker that is gone has been shut down.
+            if sender.send(command.clone()).is_ok() && !matches!(command, Command::AllowCompaction { .. }) {
+                thread.unpark();
+            }
+        }
+    }
+
+    /// Builds a dataflow. Its `as_of` must not lie before what tables and indexes can still show.
+    ///
+    /// A dataflow that cannot be built is suspended, and readers are told.
+    pub fn install(&self, desc: DataflowDesc) {
+        let DataflowDesc { id, name, plan, as_of, until, export } = desc;
+        let estimate = plan.sources.keys().map(|table| self.reader.estimate(*table)).sum();
+        let shared = Arc::new(Shared {
+            health: Arc::default(),
+            uppers: (0..self.count).map(|_| AtomicU64::new(0)).collect(),
+            read: Arc::default(),
+            estimate,
+            as_of: as_of.0,
+        });
+        let (target, index) = self.target(export);
+        if !matches!(target, Target::Peek(_)) {
+            let entry = Entry { shared: Arc::clone(&shared), index };
+            self.entries.lock().insert(id, entry);
+        }
+        let installation = Installation { id, name, plan, as_of, until, target, shared };
+        self.send(&Command::Install(Arc::new(installation)));
+    }
+
+    /// The shared side of an export.
+    fn target(&self, export: Export) -> (Target, Option<(GlobalId, IndexReader)>) {
+        match export {
+            Export::Peek(sender) => (Target::Peek(Arc::new(Peek::new(sender, self.count))), None),
+            Export::Subscribe(sink) => {
+                sink.expect_workers(self.count);
+                (Target::Subscribe(sink), None)
+            }
+            Export::Index { id, arrangements } => {
+                let published = || (0..self.count).map(|_| Published::new()).collect::<Vec<_>>();
+                let arrangements: Vec<_> =
+                    arrangements.into_iter().map(|arrangement| (arrangement, published())).collect();
+                let errors = published();
+                let readers = arrangements.iter().map(|(arrangement, published)| {
+                    (arrangement.clone(), SharedReader::new(published.clone()))
+                });
+                let reader = IndexReader::new(readers.collect(), SharedReader::new(errors.clone()));
+                (Target::Index { id, arrangements, errors }, Some((id, reader)))
+            }
+        }
+    }
+
+    /// Takes in commits, each with its own time: all times lie before `upper`, and not before the last `upper`.
+    /// From now on, tables show everything before `upper`.
+    pub fn advance(&self, changes: Arc<Vec<(GlobalId, Changes)>>, upper: Timestamp) {
+        self.send(&Command::Advance { changes, upper });
+    }
+
+    /// Forgets a dataflow, and gives back everything about it. Its readers are told.
+    pub fn drop_dataflow(&self, id: DataflowId) {
+        self.entries.lock().remove(&id);
+        self.send(&Command::Drop(id));
+    }
+
+    /// Lets an index forget history before `since`.
+    pub fn allow_compaction(&self, index: GlobalId, since: Timestamp) {
+        self.send(&Command::AllowCompaction { index, since });
+    }
+
+    /// Reads an installed index; `None` if there is none, or it is suspended.
+    pub fn reader(&self, index: GlobalId) -> Option<IndexReader> {
+        let entries = self.entries.lock();
+        // The newest dataflow that exports it.
+        let mut found = entries.values().rev().filter(|entry| !entry.shared.health.is_broken());
+        found.find_map(|entry| match &entry.index {
+            Some((id, reader)) if *id == index => Some(reader.clone()),
+            _ => None,
+        })
+    }
+
+    /// How a dataflow is doing; `None` if it is not installed.
+    pub fn status(&self, id: DataflowId) -> Option<Status> {
+        let (shared, index) = {
+            let entries = self.entries.lock();
+            let entry = entries.get(&id)?;
+            (Arc::clone(&entry.shared), entry.index.as_ref().map(|(_, reader)| reader.clone()))
+        };
+        let upper = shared.uppers.iter().map(|upper| upper.load(Ordering::Acquire)).min().unwrap_or(0);
+        let hydrated = upper > shared.as_of;
+        let read = shared.read.load(Ordering::Relaxed) as f64;
+        Some(Status {
+            hydrated,
+            progress: if hydrated { 1.0 } else { (read / shared.estimate.max(1) as f64).min(1.0) },
+            rows: index.as_ref().map_or(0, IndexReader::rows),
+            bytes: index.as_ref().map_or(0, |reader| reader.size().bytes as u64),
+            upper: Timestamp(upper),
+            suspended: shared.health.reason(),
+        })
+    }
+
+    /// Forgets all dataflows, and waits for the workers to end.
+    pub fn shutdown(&self) {
+        self.send(&Command::Shutdown);
+        self.workers.lock().clear();
+        let guards = self.guards.lock().take();
+        for result in guards.map(timely::communication::WorkerGuards::join).into_iter().flatten() {
+            if let Err(error) = result {
+                tracing::error!(error, "a worker thread failed");
+            }
+        }
+        self.entries.lock().clear();
+    }
+}
+
+impl Drop for Compute {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}

@@ -1,0 +1,1 @@
+//! Rendered dataflows against answers from scratch.

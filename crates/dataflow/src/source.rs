@@ -1,0 +1,210 @@
+//! How a table flows into a dataflow: a snapshot, what happened since, and then commit by commit.
+//!
+//! A [`Feed`] queues what is still to be read; the operator reads one bounded chunk an activation, so that other
+//! operators, dataflows and commands get their turn between, and memory does not grow with the table.
+//!
+//! Invariant: every row goes out once, on one worker, at its own time or, in the snapshot, at `as_of`; the
+//! frontier follows what was read to the end.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use everview_repr::{Diff, GlobalId, Row, Timestamp};
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::Scope;
+use timely::dataflow::operators::generic::operator::source;
+use timely::scheduling::Activator;
+
+use crate::command::{ChangeChunks, Changes, RowChunks, TableReader};
+use crate::health::Health;
+use crate::render::streams::{Rows, Update};
+
+/// Rows of given changes taken in by one activation.
+const GIVEN_ROWS: usize = 1 << 14;
+
+/// Which part of the tables a worker reads.
+#[derive(Clone, Copy, Debug)]
+pub struct Shard {
+    /// The worker.
+    pub index: usize,
+    /// Of how many.
+    pub of: usize,
+}
+
+/// Something to be read, in order.
+enum Item {
+    Scan,
+    Stored { after: Timestamp, up_to: Timestamp },
+    Given { rows: Arc<Vec<(Row, Timestamp, Diff)>>, next: usize, end: usize },
+    /// All before this time has been read.
+    Upper(u64),
+}
+
+/// What is being read.
+enum Reading {
+    Rows(RowChunks),
+    Changes(ChangeChunks),
+}
+
+/// One table's way into one dataflow, on one worker.
+pub struct Feed {
+    table: GlobalId,
+    as_of: u64,
+    until: Option<u64>,
+    shard: Shard,
+    queue: VecDeque<Item>,
+    reading: Option<Reading>,
+    activator: Option<Activator>,
+}
+
+impl Feed {
+    /// A feed installed when all before `upper` had been advanced past.
+    pub fn new(table: GlobalId, as_of: u64, until: Option<u64>, shard: Shard, upper: u64) -> Feed {
+        let mut queue = VecDeque::new();
+        if as_of < upper {
+            queue.push_back(Item::Scan);
+            let ends = until.is_some_and(|until| until <= as_of + 1);
+            if as_of + 1 < upper && !ends {
+                let up_to = Timestamp(upper - 1);
+                queue.push_back(Item::Stored { after: Timestamp(as_of), up_to });
+            }
+            queue.push_back(Item::Upper(upper));
+        }
+        Feed { table, as_of, until, shard, queue, reading: None, activator: None }
+    }
+
+    /// Takes in an advance. Times up to `as_of` are part of the snapshot, which is read once they are complete.
+    pub fn advance(&mut self, changes: &[(GlobalId, Changes)], lower: u64, upper: u64) {
+        if self.until.is_some_and(|until| until <= lower) {
+            return;
+        }
+        if upper <= self.as_of {
+            return;
+        }
+        if lower <= self.as_of {
+            self.queue.push_back(Item::Scan);
+        }
+        for (_, changes) in changes.iter().filter(|(table, _)| *table == self.table) {
+            self.queue.push_back(match changes {
+                Changes::Stored { after, up_to } => {
+                    let after = (*after).max(Timestamp(self.as_of));
+                    Item::Stored { after, up_to: *up_to }
+                }
+                Changes::Rows(rows) => {
+                    let Shard { index, of } = self.shard;
+                    let (next, end) = (rows.len() * index / of, rows.len() * (index + 1) / of);
+                    Item::Given { rows: Arc::clone(rows), next, end }
+                }
+            });
+        }
+        match self.queue.back_mut() {
+            Some(Item::Upper(last)) => *last = upper,
+            _ => self.queue.push_back(Item::Upper(upper)),
+        }
+        if let Some(activator) = &self.activator {
+            activator.activate();
+        }
+    }
+
+    /// Whether a row of the future of `as_of` belongs here.
+    fn takes(&self, time: u64) -> bool {
+        time > self.as_of && self.until.is_none_or(|until| time < until)
+    }
+
+    /// Reads one chunk into `out`; returns how far all is read, if that moved.
+    fn read(&mut self, reader: &dyn TableReader, out: &mut Vec<Update>) -> Result<Option<u64>, String> {
+        if let Some(reading) = &mut self.reading {
+            match reading {
+                Reading::Rows(chunks) => match chunks.next() {
+                    Some(chunk) => {
+                        let as_of = self.as_of;
+                        out.extend(chunk?.into_iter().map(|(row, diff)| (row, as_of, diff)));
+                    }
+                    None => self.reading = None,
+                },
+                Reading::Changes(chunks) => match chunks.next() {
+                    Some(chunk) => {
+                        let chunk = chunk?;
+                        let rows = chunk.into_iter().map(|(row, time, diff)| (row, time.0, diff));
+                        out.extend(rows.filter(|(_, time, _)| self.takes(*time)));
+                    }
+                    None => self.reading = None,
+                },
+            }
+            return Ok(None);
+        }
+        let Shard { index, of } = self.shard;
+        match self.queue.pop_front() {
+            Some(Item::Scan) => {
+                let chunks = reader.scan(self.table, Timestamp(self.as_of), index, of);
+                self.reading = Some(Reading::Rows(chunks));
+            }
+            Some(Item::Stored { after, up_to }) if after < up_to => {
+                let chunks = reader.changes(self.table, after, up_to, index, of);
+                self.reading = Some(Reading::Changes(chunks));
+            }
+            Some(Item::Given { rows, next, end }) => {
+                let stop = end.min(next + GIVEN_ROWS);
+                let taken = rows[next..stop].iter().filter(|(_, time, _)| self.takes(time.0));
+                out.extend(taken.map(|(row, time, diff)| (row.clone(), time.0, *diff)));
+                if stop < end {
+                    self.queue.push_front(Item::Given { rows, next: stop, end });
+                }
+            }
+            Some(Item::Upper(upper)) => return Ok(Some(upper)),
+            Some(Item::Stored { .. }) | None => {}
+        }
+        Ok(None)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.reading.is_none()
+    }
+}
+
+/// The operator that a feed drives. `read` counts the rows that it put out.
+pub fn render<'s>(
+    scope: Scope<'s, u64>,
+    feed: Rc<RefCell<Feed>>,
+    reader: Arc<dyn TableReader>,
+    health: Arc<Health>,
+    read: Arc<AtomicU64>,
+) -> Rows<'s> {
+    let name = format!("table {}", feed.borrow().table);
+    source::<_, CapacityContainerBuilder<Vec<Update>>, _, _>(scope, &name, move |mut capability, info| {
+        feed.borrow_mut().activator = Some(scope.activator_for(info.address));
+        let (as_of, until) = (feed.borrow().as_of, feed.borrow().until);
+        capability.downgrade(&as_of);
+        let mut capability = Some(capability);
+        let mut chunk = Vec::new();
+        move |output| {
+            let Some(held) = &mut capability else { return };
+            let mut feed = feed.borrow_mut();
+            // One chunk of rows, whatever is read without giving any.
+            while chunk.is_empty() && !feed.is_idle() && !health.is_broken() {
+                let result = health.run(|| feed.read(&*reader, &mut chunk));
+                match result {
+                    Some(Ok(Some(upper))) if until.is_some_and(|until| until <= upper) => {
+                        capability = None;
+                        feed.queue.clear();
+                        return;
+                    }
+                    Some(Ok(Some(upper))) => held.downgrade(&upper.max(as_of)),
+                    Some(Ok(None)) => {}
+                    Some(Err(error)) => health.suspend(format!("table {}: {error}", feed.table)),
+                    None => {}
+                }
+            }
+            read.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+            output.session_with_builder(held).give_iterator(chunk.drain(..));
+            if !feed.is_idle()
+                && let Some(activator) = &feed.activator
+            {
+                activator.activate();
+            }
+        }
+    })
+}

@@ -1,0 +1,298 @@
+//! One worker thread: its dataflows, and the loop that drives them.
+//!
+//! The worker takes in all commands that are there, lets timely run one round, and shows what is new; with
+//! nothing to do it parks, until a command or another worker wakes it. Invariant: commands take effect in their
+//! order, and nothing else decides what a dataflow reads.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, TryRecvError};
+
+use everview_repr::{EvalError, GlobalId, SqlState};
+use timely::dataflow::ProbeHandle;
+use timely::dataflow::operators::Probe;
+use timely::worker::Worker as Timely;
+
+use crate::arrange::{ImportButton, import};
+use crate::command::{Command, DataflowId, Installation, TableReader, Target};
+use crate::export::index::{self, Exported};
+use crate::export::subscribe::SubscribeError;
+use crate::export::{peek, subscribe};
+use crate::render::context::{Context, Import};
+use crate::source::{self, Feed, Shard};
+
+/// Runs a worker until it is shut down.
+pub(crate) fn run(timely: &mut Timely, commands: Receiver<Command>, tables: Arc<dyn TableReader>) {
+    let mut worker = Worker {
+        shard: Shard { index: timely.index(), of: timely.peers() },
+        tables,
+        dataflows: BTreeMap::new(),
+        exports: BTreeMap::new(),
+        upper: 0,
+    };
+    loop {
+        loop {
+            match commands.try_recv() {
+                Ok(Command::Shutdown) | Err(TryRecvError::Disconnected) => {
+                    return worker.shut_down(timely);
+                }
+                Ok(command) => worker.handle(timely, command),
+                Err(TryRecvError::Empty) => break,
+            }
+        }
+        timely.step_or_park(None);
+        worker.settle(timely);
+    }
+}
+
+/// A worker's state.
+struct Worker {
+    shard: Shard,
+    tables: Arc<dyn TableReader>,
+    dataflows: BTreeMap<DataflowId, Dataflow>,
+    /// The dataflow that exports an index.
+    exports: BTreeMap<GlobalId, DataflowId>,
+    /// All commits before this time have been taken in.
+    upper: u64,
+}
+
+/// A dataflow on this worker.
+struct Dataflow {
+    installation: Arc<Installation>,
+    /// What timely knows it by; absent once it is suspended.
+    running: Option<usize>,
+    feeds: Vec<Rc<RefCell<Feed>>>,
+    exported: Option<Exported>,
+    /// End imports when dropped.
+    buttons: Vec<ImportButton<u64>>,
+    probe: ProbeHandle<u64>,
+}
+
+impl Worker {
+    fn handle(&mut self, timely: &mut Timely, command: Command) {
+        match command {
+            Command::Install(installation) => self.install(timely, installation),
+            Command::Advance { changes, upper } => {
+                let (lower, upper) = (self.upper, upper.0);
+                for dataflow in self.dataflows.values() {
+                    for feed in &dataflow.feeds {
+                        feed.borrow_mut().advance(&changes, lower, upper);
+                    }
+                }
+                self.upper = upper.max(lower);
+            }
+            Command::Drop(id) => self.drop_dataflow(timely, id),
+            Command::AllowCompaction { index, since } => {
+                if let Some(exported) = self.exported(index) {
+                    exported.outputs().for_each(|output| output.allow_compaction(since.0));
+                }
+            }
+            Command::Shutdown => {}
+        }
+    }
+
+    fn exported(&mut self, index: GlobalId) -> Option<&mut Exported> {
+        let dataflow = self.exports.get(&index)?;
+        self.dataflows.get_mut(dataflow)?.exported.as_mut()
+    }
+
+    fn install(&mut self, timely: &mut Timely, installation: Arc<Installation>) {
+        let id = installation.id;
+        let mut dataflow = Dataflow {
+            feeds: Vec::new(),
+            running: None,
+            exported: None,
+            buttons: Vec::new(),
+            probe: ProbeHandle::new(),
+            installation: Arc::clone(&installation),
+        };
+        if let Err(reason) = self.check_imports(&installation) {
+            installation.shared.health.suspend(reason);
+        } else {
+            dataflow.running = Some(timely.next_dataflow_index());
+            timely.dataflow_named::<u64, _, _>(&installation.name, |scope| {
+                let health = Arc::clone(&installation.shared.health);
+                let mut context =
+                    Context::new(scope, health, self.shard.index, installation.as_of.0);
+                self.add_inputs(&mut context, &mut dataflow);
+                let result = context.render(&installation.plan.plan);
+                let probe = &dataflow.probe;
+                let result = crate::render::streams::Collection {
+                    oks: result.oks.probe_with(probe),
+                    errs: result.errs.probe_with(probe),
+                };
+                dataflow.exported = self.export(&context, result, &installation);
+            });
+        }
+        if let Target::Index { id: index, .. } = &installation.target {
+            self.exports.insert(*index, id);
+        }
+        self.dataflows.insert(id, dataflow);
+    }
+
+    /// Whether all indexes that a dataflow imports are there and show its `as_of`.
+    fn check_imports(&mut self, installation: &Installation) -> Result<(), String> {
+        let as_of = installation.as_of.0;
+        for (index, arrangement) in installation.plan.imports.values().flatten() {
+            let exported = self.exported(*index);
+            let exported = exported.ok_or_else(|| format!("index {index} is not there to be read"))?;
+            let found = exported.arrangements.iter().find(|(a, _)| a == arrangement);
+            let (_, output) = found.ok_or_else(|| format!("index {index} is arranged differently"))?;
+            let since = output.since().max(exported.errs.since());
+            if as_of < since {
+                return Err(format!("index {index} begins at {since}, after {as_of}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn add_inputs(&mut self, context: &mut Context<'_>, dataflow: &mut Dataflow) {
+        let installation = Arc::clone(&dataflow.installation);
+        let (as_of, until) = (installation.as_of.0, installation.until.map(|until| until.0));
+        for table in installation.plan.sources.keys() {
+            let feed = Feed::new(*table, as_of, until, self.shard, self.upper);
+            let feed = Rc::new(RefCell::new(feed));
+            dataflow.feeds.push(Rc::clone(&feed));
+            let (tables, health) = (Arc::clone(&self.tables), Arc::clone(&context.health));
+            let read = Arc::clone(&installation.shared.read);
+            let rows = source::render(context.scope, feed, tables, health, read);
+            context.add_source(*table, rows);
+        }
+        for (relation, indexes) in &installation.plan.imports {
+            let mut import = Vec::new();
+            let mut errs = context.empty();
+            for (n, (index, arrangement)) in indexes.iter().enumerate() {
+                let Some(exported) = self.exported(*index) else { continue };
+                let found = exported.arrangements.iter_mut().find(|(a, _)| a == arrangement);
+                let Some((_, output)) = found else { continue };
+                let name = format!("import {index}");
+                let (rows, button) = self::import(&mut output.trace, context.scope, &name, as_of, until);
+                import.push((arrangement.clone(), rows));
+                dataflow.buttons.push(button);
+                if n == 0 {
+                    let name = format!("import errors {index}");
+                    let trace = &mut exported.errs.trace;
+                    let (found, button) = self::import(trace, context.scope, &name, as_of, until);
+                    dataflow.buttons.push(button);
+                    errs = crate::render::read::read_errors(found, &name);
+                }
+            }
+            context.add_import(*relation, Import { indexes: import, errs });
+        }
+    }
+
+    fn export(
+        &self,
+        context: &Context<'_>,
+        result: crate::render::streams::Collection<'_>,
+        installation: &Installation,
+    ) -> Option<Exported> {
+        let worker = self.shard.index;
+        match &installation.target {
+            Target::Index { arrangements, errors, .. } => {
+                let arrangements = arrangements
+                    .iter()
+                    .map(|(arrangement, shown)| (arrangement.clone(), Arc::clone(&shown[worker])));
+                let errors = Arc::clone(&errors[worker]);
+                // `context` borrows the scope's lifetime, which `result` shares.
+                Some(index::render(context, result, arrangements.collect(), errors))
+            }
+            Target::Subscribe(sink) => {
+                let until = installation.until.map(|until| until.0);
+                subscribe::render(result, worker, until, sink);
+                None
+            }
+            Target::Peek(peek) => {
+                peek::render(result, installation.as_of.0, peek);
+                None
+            }
+        }
+    }
+
+    /// After a round: shows what is new, and clears away what has ended or failed.
+    fn settle(&mut self, timely: &mut Timely) {
+        let worker = self.shard.index;
+        let mut ended = Vec::new();
+        for (id, dataflow) in &mut self.dataflows {
+            let shared = &dataflow.installation.shared;
+            if shared.health.is_broken() {
+                if !dataflow.feeds.is_empty() || dataflow.running.is_some() || dataflow.exported.is_some() {
+                    dataflow.suspend(timely);
+                }
+                continue;
+            }
+            let upper = match &mut dataflow.exported {
+                Some(exported) => exported.publish(),
+                None => dataflow.probe.with_frontier(|frontier| frontier.first().copied()),
+            };
+            shared.uppers[worker].store(upper.unwrap_or(u64::MAX), Ordering::Release);
+            if upper.is_none() && matches!(dataflow.installation.target, Target::Peek(_)) {
+                ended.push(*id);
+            }
+        }
+        for id in ended {
+            // All its operators have ended or are about to; its sinks have answered.
+            if let Some(dataflow) = self.dataflows.get(&id)
+                && dataflow.is_over(timely)
+            {
+                self.dataflows.remove(&id);
+            }
+        }
+    }
+
+    fn drop_dataflow(&mut self, timely: &mut Timely, id: DataflowId) {
+        if let Some(mut dataflow) = self.dataflows.remove(&id) {
+            dataflow.end(timely);
+            match &dataflow.installation.target {
+                Target::Index { id: index, .. } => {
+                    if self.exports.get(index) == Some(&id) {
+                        self.exports.remove(index);
+                    }
+                }
+                Target::Subscribe(sink) => sink.stop(SubscribeError::Stopped),
+                // Its reader has gone away.
+                Target::Peek(_) => {}
+            }
+        }
+    }
+
+    fn shut_down(&mut self, timely: &mut Timely) {
+        let ids: Vec<_> = self.dataflows.keys().copied().collect();
+        for id in ids {
+            self.drop_dataflow(timely, id);
+        }
+    }
+}
+
+impl Dataflow {
+    /// Whether timely is through with it.
+    fn is_over(&self, timely: &Timely) -> bool {
+        self.running.is_none_or(|index| !timely.installed_dataflows().contains(&index))
+    }
+
+    /// Takes it apart. Readers of its index learn that it is gone.
+    fn end(&mut self, timely: &mut Timely) {
+        self.feeds.clear();
+        self.exported = None;
+        if let Some(index) = self.running.take() {
+            timely.drop_dataflow(index);
+        }
+        self.buttons.clear();
+    }
+
+    /// Takes a dataflow apart that failed, and tells its readers.
+    fn suspend(&mut self, timely: &mut Timely) {
+        self.end(timely);
+        let reason = self.installation.shared.health.reason().unwrap_or_default();
+        tracing::error!(dataflow = self.installation.name, reason, "a dataflow was suspended");
+        let error = EvalError::new(SqlState::INTERNAL_ERROR, reason);
+        match &self.installation.target {
+            Target::Index { .. } => {}
+            Target::Subscribe(sink) => sink.stop(SubscribeError::Eval(error)),
+            Target::Peek(peek) => peek.fail(error),
+        }
+    }
+}
