@@ -5,6 +5,7 @@
 
 use everview_expr::RelExpr;
 
+mod failing;
 mod fold;
 mod fuse;
 mod inline;

@@ -108,14 +108,13 @@ fn fold_relation(expr: &mut RelExpr) {
     let replacement = match expr {
         RelExpr::Filter { input, predicates } => {
             predicates.retain(|p| !matches!(p.as_literal(), Some(Datum::Bool(true))));
+            // One that is false decides, whatever fails beside it.
             let never = predicates
                 .iter()
                 .any(|p| matches!(p.as_literal(), Some(Datum::Bool(false) | Datum::Null)));
-            // A condition that fails for every row must be met by the reader, unless there are no rows.
-            let fails = predicates.iter().any(ScalarExpr::can_fail);
             if predicates.is_empty() {
                 Some(std::mem::replace(&mut **input, RelExpr::unit()))
-            } else if is_empty(input) || (never && !fails) {
+            } else if is_empty(input) || never {
                 Some(RelExpr::empty(input.ty()))
             } else {
                 let mfp = MapFilterProject::identity(input.arity()).filter(predicates.clone());
@@ -214,7 +213,7 @@ fn evaluate(input: &RelExpr, mfp: MapFilterProject, mut ty: RelationType) -> Opt
         arena.clear();
     }
     ty.keys = if out.len() <= 1 && out.iter().all(|(_, d)| *d == 1) { vec![vec![]] } else { vec![] };
-    ty.append_only = true;
+    ty.append_only = out.iter().all(|(_, diff)| *diff > 0);
     Some(RelExpr::Constant { rows: Ok(out), ty })
 }
 
