@@ -218,11 +218,14 @@ pub fn resolve_aggregate(
     }))
 }
 
+/// A call of a table function resolved, and the types of its columns.
+pub type TableResolution = (Resolved<TableFunc>, Vec<ScalarType>);
+
 /// Resolves a call of a table function, with the types of its columns; `None` when none has that name.
 pub fn resolve_table_function(
     name: &str,
     args: &[ScalarType],
-) -> Option<Result<(Resolved<TableFunc>, Vec<ScalarType>), ResolveError>> {
+) -> Option<Result<TableResolution, ResolveError>> {
     let all = table_func::table_functions().iter().enumerate();
     let funcs: Vec<_> = all.filter(|(_, d)| d.name == name).collect();
     if funcs.is_empty() {

@@ -70,6 +70,7 @@ pub(crate) fn underflow() -> EvalError {
 trait Float: Copy + PartialEq {
     const ZERO: Self;
     fn infinite(self) -> bool;
+    fn nan(self) -> bool;
 }
 
 impl Float for f32 {
@@ -77,12 +78,18 @@ impl Float for f32 {
     fn infinite(self) -> bool {
         self.is_infinite()
     }
+    fn nan(self) -> bool {
+        self.is_nan()
+    }
 }
 
 impl Float for f64 {
     const ZERO: f64 = 0.0;
     fn infinite(self) -> bool {
         self.is_infinite()
+    }
+    fn nan(self) -> bool {
+        self.is_nan()
     }
 }
 
@@ -107,7 +114,7 @@ fn float_product<T: Float>(a: T, b: T, result: T) -> Result<T, EvalError> {
 
 fn float_quotient<T: Float + std::ops::Div<Output = T>>(a: T, b: T) -> Result<T, EvalError> {
     // NaN divided by zero is NaN.
-    if b == T::ZERO && a == a {
+    if b == T::ZERO && !a.nan() {
         return Err(EvalError::division_by_zero());
     }
     let result = a / b;

@@ -44,7 +44,7 @@ fn build_object<'a>(
     args: &[Datum<'a>],
     arena: &'a RowArena,
 ) -> Result<Datum<'a>, EvalError> {
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return Err(bad("argument list must have even number of elements")
             .with_hint("The arguments of jsonb_build_object() must consist of alternating keys and values."));
     }

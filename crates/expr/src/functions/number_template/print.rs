@@ -69,7 +69,7 @@ impl Printer<'_> {
     fn prepare(&mut self) {
         let t = self.template;
         if t.plus || t.minus {
-            self.sign_written = !(t.plus && !t.minus);
+            self.sign_written = t.minus || !t.plus;
         } else {
             if !self.negative && t.fill {
                 self.bracket = false;
@@ -106,8 +106,8 @@ impl Printer<'_> {
     fn node(&mut self, node: &Node) {
         let fill = self.template.fill;
         match node {
-            Node::Digit(zero) => self.digit(*zero, false),
-            Node::Point => self.digit(false, true),
+            Node::Digit(zero) => self.digit(*zero),
+            Node::Point => self.digit(false),
             Node::Group if self.inside => self.out.push(','),
             Node::Group if fill => {}
             Node::Group | Node::Currency => self.out.push(' '),
@@ -161,7 +161,7 @@ impl Printer<'_> {
         }
     }
 
-    fn digit(&mut self, zero: bool, _point: bool) {
+    fn digit(&mut self, zero: bool) {
         self.inside = false;
         self.push_sign();
         let t = self.template;
