@@ -5,12 +5,14 @@
 
 use everview_expr::RelExpr;
 
+mod distinct;
 mod failing;
 mod fold;
 mod fuse;
 mod inline;
 mod narrow;
 mod pushdown;
+mod topk;
 
 /// A rule.
 struct Rule {
@@ -24,6 +26,8 @@ const RULES: &[Rule] = &[
     Rule { name: "fuse joins and unions", apply: fuse::apply },
     Rule { name: "push predicates down", apply: pushdown::apply },
     Rule { name: "fold constants", apply: fold::apply },
+    Rule { name: "keep the first rows instead of numbering all", apply: topk::apply },
+    Rule { name: "drop distinct by keys", apply: distinct::apply },
     Rule { name: "inline bindings used once", apply: inline::apply },
     Rule { name: "fuse joins and unions", apply: fuse::apply },
     Rule { name: "push predicates down", apply: pushdown::apply },

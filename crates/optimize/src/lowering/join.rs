@@ -168,7 +168,14 @@ impl<'a> Shape<'a> {
     }
 
     fn within(&self, expr: &ScalarExpr, have: &BTreeSet<usize>) -> bool {
-        expr.columns().iter().all(|c| have.contains(c))
+        // Asked very often: without collecting the columns.
+        let mut all = true;
+        expr.visit(&mut |e| {
+            if let ScalarExpr::Column(c) = e {
+                all = all && have.contains(c);
+            }
+        });
+        all
     }
 
     /// The pairs (so far, of the input) that a look-up into the input can use.

@@ -64,6 +64,22 @@ fn narrow(expr: RelExpr, wanted: &[usize]) -> RelExpr {
             RelExpr::Union { inputs }
         }
         RelExpr::Negate { input } => narrow(*input, wanted).negate(),
+        RelExpr::Window { input, functions } => {
+            // The tie-break reads every column.
+            let arity = input.arity();
+            let all: Vec<usize> = (0..arity).collect();
+            let input = narrow(*input, &all);
+            let kept: Vec<usize> = wanted.iter().filter(|c| **c >= arity).map(|c| c - arity).collect();
+            let outputs = wanted.iter().map(|c| {
+                if *c < arity { *c } else { arity + at(&kept, c - arity) }
+            });
+            let outputs: Vec<usize> = outputs.collect();
+            if kept.is_empty() {
+                return input.project(outputs);
+            }
+            let functions = kept.iter().map(|c| functions[*c].clone()).collect();
+            RelExpr::Window { input: Box::new(input), functions }.project(outputs)
+        }
         RelExpr::Let { id, value, body } => {
             let all: Vec<usize> = (0..value.arity()).collect();
             let value = Box::new(narrow(*value, &all));

@@ -244,6 +244,8 @@ fn push_join(
         predicate.permute(|c| c - starts[at].start);
         below[at].push(predicate);
     };
+    let comparisons: Vec<ScalarExpr> =
+        predicates.iter().filter(|p| compared(p).is_some()).cloned().collect();
     for predicate in predicates {
         if is_volatile(&predicate) || failing::expression(&predicate, &failing) {
             above.push(predicate);
@@ -270,6 +272,21 @@ fn push_join(
         }
     }
     merge(&mut equivalences);
+    let known: Vec<ScalarExpr> = inputs
+        .iter()
+        .zip(&starts)
+        .flat_map(|(input, range)| filtered(input, range.start))
+        .chain(comparisons)
+        .collect();
+    for comparison in &known {
+        for other in transferred(comparison, &equivalences, &types) {
+            if let Some(at) = owner(&other)
+                && !failing::expression(&other, &failing)
+            {
+                local(other, at, &mut below);
+            }
+        }
+    }
     let inputs = inputs.into_iter().zip(below).map(|(input, mut own)| {
         own.sort();
         own.dedup();
@@ -289,4 +306,53 @@ fn equality(predicate: &ScalarExpr) -> Option<(&ScalarExpr, &ScalarExpr)> {
         }
         _ => None,
     }
+}
+
+/// Conditions that the rows of a join's input satisfy, over the join's columns.
+fn filtered(input: &RelExpr, start: usize) -> Vec<ScalarExpr> {
+    let RelExpr::Filter { predicates, .. } = input else { return vec![] };
+    let known = predicates.iter().filter(|p| compared(p).is_some()).cloned();
+    let moved = known.map(|mut p| {
+        p.permute(|c| c + start);
+        p
+    });
+    moved.collect()
+}
+
+/// Which argument is compared with a literal of the same type: a condition that SQL's order decides, so that it
+/// holds for everything equal.
+fn compared(predicate: &ScalarExpr) -> Option<usize> {
+    let ScalarExpr::Call { func, args, types } = predicate else { return None };
+    if !matches!(registry::get(*func).name, "=" | "<" | "<=" | ">" | ">=") || predicate.can_fail() {
+        return None;
+    }
+    match (args.as_slice(), types.args.as_slice()) {
+        ([a, b], [s, t]) if s == t => match (a.as_literal(), b.as_literal()) {
+            (None, Some(_)) => Some(0),
+            (Some(_), None) => Some(1),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A comparison with a literal, for everything that a join makes equal to what is compared.
+fn transferred(
+    comparison: &ScalarExpr,
+    classes: &[Vec<ScalarExpr>],
+    types: &[everview_repr::ColumnType],
+) -> Vec<ScalarExpr> {
+    let ScalarExpr::Call { func, args, types: call } = comparison else { return vec![] };
+    let Some(at) = compared(comparison) else { return vec![] };
+    let subject = &args[at];
+    let same = |other: &&ScalarExpr| {
+        *other != subject && other.ty(types).scalar == call.args[at] && !is_volatile(other)
+    };
+    let members = classes.iter().filter(|c| c.contains(subject)).flatten().filter(same);
+    let transfer = members.map(|other| {
+        let mut args = args.clone();
+        args[at] = other.clone();
+        ScalarExpr::Call { func: *func, args, types: call.clone() }
+    });
+    transfer.collect()
 }
