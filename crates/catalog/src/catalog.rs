@@ -47,7 +47,10 @@ pub enum CatalogError {
 impl Catalog {
     /// The catalog of an empty database: built-in schemas, system tables and views, and schema `public`.
     pub fn new() -> Catalog {
-        let mut catalog = Catalog { next_id: GlobalId::FIRST_USER.0, ..Catalog::default() };
+        let mut catalog = Catalog {
+            next_id: GlobalId::FIRST_USER.0,
+            ..Catalog::default()
+        };
         for object in crate::builtin::objects() {
             catalog.put(Arc::new(object));
         }
@@ -76,12 +79,16 @@ impl Catalog {
 
     /// A schema by name.
     pub fn schema(&self, name: &str) -> Option<&Arc<Object>> {
-        self.names.get(&(None, name.to_string())).and_then(|id| self.get(*id))
+        self.names
+            .get(&(None, name.to_string()))
+            .and_then(|id| self.get(*id))
     }
 
     /// A relation or index by schema and name.
     pub fn in_schema(&self, schema: GlobalId, name: &str) -> Option<&Arc<Object>> {
-        self.names.get(&(Some(schema), name.to_string())).and_then(|id| self.get(*id))
+        self.names
+            .get(&(Some(schema), name.to_string()))
+            .and_then(|id| self.get(*id))
     }
 
     /// The objects that read this one directly, by id; of a schema, the objects in it.
@@ -148,7 +155,11 @@ impl Catalog {
         }
         let mut used = id.0;
         if let ObjectKind::Table(table) = &object.kind {
-            used = table.constraints.iter().map(|c| c.id.0).fold(used, u32::max);
+            used = table
+                .constraints
+                .iter()
+                .map(|c| c.id.0)
+                .fold(used, u32::max);
         }
         self.next_id = self.next_id.max(used.saturating_add(1));
         Arc::make_mut(&mut self.objects).insert(id, object);
@@ -171,15 +182,23 @@ impl Catalog {
 
 /// The row of [`CATALOG_COLLECTION`] that stands for an object.
 pub fn to_row(object: &Object) -> Row {
-    let text = serde_json::to_string(object).expect("an object has no map with other keys than strings");
+    let text =
+        serde_json::to_string(object).expect("an object has no map with other keys than strings");
     Row::pack([Datum::Oid(object.id.0), Datum::Text(&text)])
 }
 
 /// The object that a row of [`CATALOG_COLLECTION`] stands for.
 pub fn from_row(row: &Row) -> Result<Object, CatalogError> {
     match row.unpack().as_slice() {
-        [Datum::Oid(id), Datum::Text(text)] => serde_json::from_str(text)
-            .map_err(|e| CatalogError::Malformed { id: *id, why: e.to_string() }),
-        _ => Err(CatalogError::Malformed { id: 0, why: "not an oid and a text".to_string() }),
+        [Datum::Oid(id), Datum::Text(text)] => {
+            serde_json::from_str(text).map_err(|e| CatalogError::Malformed {
+                id: *id,
+                why: e.to_string(),
+            })
+        }
+        _ => Err(CatalogError::Malformed {
+            id: 0,
+            why: "not an oid and a text".to_string(),
+        }),
     }
 }

@@ -177,7 +177,9 @@ impl Table {
 
     /// The columns of the primary key, in key order.
     pub fn primary_key(&self) -> Option<&Constraint> {
-        self.constraints.iter().find(|c| matches!(c.kind, ConstraintKind::PrimaryKey(_)))
+        self.constraints
+            .iter()
+            .find(|c| matches!(c.kind, ConstraintKind::PrimaryKey(_)))
     }
 }
 

@@ -1,1 +1,37 @@
-//! coord
+//! The coordinator: one sequencer, its clock, and the sessions that speak to it.
+//!
+//! * [`coordinator`]: start and recovery; what everybody shares.
+//! * [`sequencer`]: the write path: validation, timestamps, group commit.
+//! * [`transaction`]: what a session buffers until COMMIT: writes, reads, DDL.
+//! * [`read`]: the read path: planning, look-ups, one-off dataflows.
+//! * [`subscribe`]: SUBSCRIBE and cursors over it.
+//! * [`ddl`]: statements that change the catalog.
+//! * [`session`]: a connection's state and the one entry for statements.
+//!
+//! It knows no protocol: a front end hands it statements and gets outcomes.
+
+pub mod clock;
+pub mod codec;
+pub mod coordinator;
+pub mod copy;
+pub mod ddl;
+pub mod dml;
+pub mod environment;
+pub mod error;
+pub mod outcome;
+pub mod planning;
+pub mod read;
+pub mod recovery;
+pub mod sequencer;
+pub mod session;
+pub mod settings;
+pub mod subscribe;
+pub mod table;
+pub mod tables;
+pub mod transaction;
+
+pub use coordinator::{Coordinator, Options};
+pub use error::Error;
+pub use everview_sql::Parsed;
+pub use outcome::{CopyIn, Outcome, StatementDesc, TransactionStatus};
+pub use session::{Session, SessionOptions};

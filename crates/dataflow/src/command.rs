@@ -20,7 +20,8 @@ pub struct DataflowId(pub u64);
 /// Chunks of rows, each of bounded size.
 pub type RowChunks = Box<dyn Iterator<Item = Result<Vec<(Row, Diff)>, String>> + Send>;
 /// Chunks of changes, each of bounded size.
-pub type ChangeChunks = Box<dyn Iterator<Item = Result<Vec<(Row, Timestamp, Diff)>, String>> + Send>;
+pub type ChangeChunks =
+    Box<dyn Iterator<Item = Result<Vec<(Row, Timestamp, Diff)>, String>> + Send>;
 
 /// Reads tables where commits are kept. Workers call it from their own threads.
 ///

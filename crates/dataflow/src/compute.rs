@@ -13,7 +13,9 @@ use parking_lot::Mutex;
 use timely::{CommunicationConfig, Config, WorkerConfig};
 
 use crate::arrange::publish::{Published, SharedReader};
-use crate::command::{Changes, Command, DataflowDesc, DataflowId, Export, Installation, TableReader, Target};
+use crate::command::{
+    Changes, Command, DataflowDesc, DataflowId, Export, Installation, TableReader, Target,
+};
 use crate::export::peek::Peek;
 use crate::export::reader::IndexReader;
 use crate::health::Health;
@@ -108,7 +110,9 @@ impl Compute {
         let workers = self.workers.lock();
         for (sender, thread) in workers.iter() {
             // A worker that is gone has been shut down.
-            if sender.send(command.clone()).is_ok() && !matches!(command, Command::AllowCompaction { .. }) {
+            if sender.send(command.clone()).is_ok()
+                && !matches!(command, Command::AllowCompaction { .. })
+            {
                 thread.unpark();
             }
         }
@@ -118,8 +122,19 @@ impl Compute {
     ///
     /// A dataflow that cannot be built is suspended, and readers are told.
     pub fn install(&self, desc: DataflowDesc) {
-        let DataflowDesc { id, name, plan, as_of, until, export } = desc;
-        let estimate = plan.sources.keys().map(|table| self.reader.estimate(*table)).sum();
+        let DataflowDesc {
+            id,
+            name,
+            plan,
+            as_of,
+            until,
+            export,
+        } = desc;
+        let estimate = plan
+            .sources
+            .keys()
+            .map(|table| self.reader.estimate(*table))
+            .sum();
         let shared = Arc::new(Shared {
             health: Arc::default(),
             uppers: (0..self.count).map(|_| AtomicU64::new(0)).collect(),
@@ -129,10 +144,21 @@ impl Compute {
         });
         let (target, index) = self.target(export);
         if !matches!(target, Target::Peek(_)) {
-            let entry = Entry { shared: Arc::clone(&shared), index };
+            let entry = Entry {
+                shared: Arc::clone(&shared),
+                index,
+            };
             self.entries.lock().insert(id, entry);
         }
-        let installation = Installation { id, name, plan, as_of, until, target, shared };
+        let installation = Installation {
+            id,
+            name,
+            plan,
+            as_of,
+            until,
+            target,
+            shared,
+        };
         self.send(&Command::Install(Arc::new(installation)));
     }
 
@@ -145,15 +171,28 @@ impl Compute {
                 (Target::Subscribe(sink), None)
             }
             Export::Index { id, arrangements } => {
-                let published = || (0..self.count).map(|_| Published::new()).collect::<Vec<_>>();
-                let arrangements: Vec<_> =
-                    arrangements.into_iter().map(|arrangement| (arrangement, published())).collect();
+                let published = || {
+                    (0..self.count)
+                        .map(|_| Published::new())
+                        .collect::<Vec<_>>()
+                };
+                let arrangements: Vec<_> = arrangements
+                    .into_iter()
+                    .map(|arrangement| (arrangement, published()))
+                    .collect();
                 let errors = published();
                 let readers = arrangements.iter().map(|(arrangement, published)| {
                     (arrangement.clone(), SharedReader::new(published.clone()))
                 });
                 let reader = IndexReader::new(readers.collect(), SharedReader::new(errors.clone()));
-                (Target::Index { id, arrangements, errors }, Some((id, reader)))
+                (
+                    Target::Index {
+                        id,
+                        arrangements,
+                        errors,
+                    },
+                    Some((id, reader)),
+                )
             }
         }
     }
@@ -179,7 +218,10 @@ impl Compute {
     pub fn reader(&self, index: GlobalId) -> Option<IndexReader> {
         let entries = self.entries.lock();
         // The newest dataflow that exports it.
-        let mut found = entries.values().rev().filter(|entry| !entry.shared.health.is_broken());
+        let mut found = entries
+            .values()
+            .rev()
+            .filter(|entry| !entry.shared.health.is_broken());
         found.find_map(|entry| match &entry.index {
             Some((id, reader)) if *id == index => Some(reader.clone()),
             _ => None,
@@ -191,16 +233,30 @@ impl Compute {
         let (shared, index) = {
             let entries = self.entries.lock();
             let entry = entries.get(&id)?;
-            (Arc::clone(&entry.shared), entry.index.as_ref().map(|(_, reader)| reader.clone()))
+            (
+                Arc::clone(&entry.shared),
+                entry.index.as_ref().map(|(_, reader)| reader.clone()),
+            )
         };
-        let upper = shared.uppers.iter().map(|upper| upper.load(Ordering::Acquire)).min().unwrap_or(0);
+        let upper = shared
+            .uppers
+            .iter()
+            .map(|upper| upper.load(Ordering::Acquire))
+            .min()
+            .unwrap_or(0);
         let hydrated = upper > shared.as_of;
         let read = shared.read.load(Ordering::Relaxed) as f64;
         Some(Status {
             hydrated,
-            progress: if hydrated { 1.0 } else { (read / shared.estimate.max(1) as f64).min(1.0) },
+            progress: if hydrated {
+                1.0
+            } else {
+                (read / shared.estimate.max(1) as f64).min(1.0)
+            },
             rows: index.as_ref().map_or(0, IndexReader::rows),
-            bytes: index.as_ref().map_or(0, |reader| reader.size().bytes as u64),
+            bytes: index
+                .as_ref()
+                .map_or(0, |reader| reader.size().bytes as u64),
             upper: Timestamp(upper),
             suspended: shared.health.reason(),
         })
@@ -211,7 +267,11 @@ impl Compute {
         self.send(&Command::Shutdown);
         self.workers.lock().clear();
         let guards = self.guards.lock().take();
-        for result in guards.map(timely::communication::WorkerGuards::join).into_iter().flatten() {
+        for result in guards
+            .map(timely::communication::WorkerGuards::join)
+            .into_iter()
+            .flatten()
+        {
             if let Err(error) = result {
                 tracing::error!(error, "a worker thread failed");
             }

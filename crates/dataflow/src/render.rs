@@ -54,7 +54,12 @@ impl<'s> Context<'s> {
                 };
                 apply(input, mfp, &name, &health)
             }
-            Plan::Let { id, value, arrangements, body } => {
+            Plan::Let {
+                id,
+                value,
+                arrangements,
+                body,
+            } => {
                 let value = self.render(value);
                 self.bind(*id, value);
                 let mut errs = vec![];
@@ -74,7 +79,14 @@ impl<'s> Context<'s> {
                 let name = self.name("map, filter, project");
                 apply(input, mfp, &name, &health)
             }
-            Plan::FlatMap { input, func, args, types, ordinality, mfp } => {
+            Plan::FlatMap {
+                input,
+                func,
+                args,
+                types,
+                ordinality,
+                mfp,
+            } => {
                 let input = self.render(input);
                 let name = self.name("flat map");
                 let call = flat_map::Call {
@@ -97,7 +109,11 @@ impl<'s> Context<'s> {
                 let name = self.name("top k");
                 retained::top_k(input, plan, &name, &health)
             }
-            Plan::Window { input, partition_by, functions } => {
+            Plan::Window {
+                input,
+                partition_by,
+                functions,
+            } => {
                 let input = self.render(input);
                 let name = self.name("window");
                 whole::window(input, partition_by, functions, &name, &health)
@@ -109,18 +125,30 @@ impl<'s> Context<'s> {
             }
             Plan::Negate { input } => {
                 let input = self.render(input);
-                let oks = input.oks.map(|(row, time, diff): Update| (row, time, -diff));
-                Collection { oks, errs: input.errs }
+                let oks = input
+                    .oks
+                    .map(|(row, time, diff): Update| (row, time, -diff));
+                Collection {
+                    oks,
+                    errs: input.errs,
+                }
             }
-            Plan::Union { inputs, consolidate: cancel } => {
+            Plan::Union {
+                inputs,
+                consolidate: cancel,
+            } => {
                 let inputs: Vec<_> = inputs.iter().map(|input| self.render(input)).collect();
-                let (oks, errs): (Vec<_>, Vec<_>) = inputs.into_iter().map(|i| (i.oks, i.errs)).unzip();
+                let (oks, errs): (Vec<_>, Vec<_>) =
+                    inputs.into_iter().map(|i| (i.oks, i.errs)).unzip();
                 let mut oks = self.scope.concatenate(oks);
                 if *cancel {
                     let name = self.name("consolidate");
                     oks = consolidate(oks, &name, |row: &everview_repr::Row| hash::of(row.bytes()));
                 }
-                Collection { oks, errs: self.scope.concatenate(errs) }
+                Collection {
+                    oks,
+                    errs: self.scope.concatenate(errs),
+                }
             }
         }
     }
@@ -138,6 +166,9 @@ impl<'s> Context<'s> {
             Ok(rows) => (rows.iter().cloned().map(at).collect(), vec![]),
             Err(error) => (vec![], vec![(error_row(error), as_of, 1)]),
         };
-        Collection { oks: oks.to_stream(self.scope), errs: errs.to_stream(self.scope) }
+        Collection {
+            oks: oks.to_stream(self.scope),
+            errs: errs.to_stream(self.scope),
+        }
     }
 }

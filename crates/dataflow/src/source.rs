@@ -37,8 +37,15 @@ pub struct Shard {
 /// Something to be read, in order.
 enum Item {
     Scan,
-    Stored { after: Timestamp, up_to: Timestamp },
-    Given { rows: Arc<Vec<(Row, Timestamp, Diff)>>, next: usize, end: usize },
+    Stored {
+        after: Timestamp,
+        up_to: Timestamp,
+    },
+    Given {
+        rows: Arc<Vec<(Row, Timestamp, Diff)>>,
+        next: usize,
+        end: usize,
+    },
     /// All before this time has been read.
     Upper(u64),
 }
@@ -69,11 +76,22 @@ impl Feed {
             let ends = until.is_some_and(|until| until <= as_of + 1);
             if as_of + 1 < upper && !ends {
                 let up_to = Timestamp(upper - 1);
-                queue.push_back(Item::Stored { after: Timestamp(as_of), up_to });
+                queue.push_back(Item::Stored {
+                    after: Timestamp(as_of),
+                    up_to,
+                });
             }
             queue.push_back(Item::Upper(upper));
         }
-        Feed { table, as_of, until, shard, queue, reading: None, activator: None }
+        Feed {
+            table,
+            as_of,
+            until,
+            shard,
+            queue,
+            reading: None,
+            activator: None,
+        }
     }
 
     /// Takes in an advance. Times up to `as_of` are part of the snapshot, which is read once they are complete.
@@ -91,12 +109,19 @@ impl Feed {
             self.queue.push_back(match changes {
                 Changes::Stored { after, up_to } => {
                     let after = (*after).max(Timestamp(self.as_of));
-                    Item::Stored { after, up_to: *up_to }
+                    Item::Stored {
+                        after,
+                        up_to: *up_to,
+                    }
                 }
                 Changes::Rows(rows) => {
                     let Shard { index, of } = self.shard;
                     let (next, end) = (rows.len() * index / of, rows.len() * (index + 1) / of);
-                    Item::Given { rows: Arc::clone(rows), next, end }
+                    Item::Given {
+                        rows: Arc::clone(rows),
+                        next,
+                        end,
+                    }
                 }
             });
         }
@@ -115,7 +140,11 @@ impl Feed {
     }
 
     /// Reads one chunk into `out`; returns how far all is read, if that moved.
-    fn read(&mut self, reader: &dyn TableReader, out: &mut Vec<Update>) -> Result<Option<u64>, String> {
+    fn read(
+        &mut self,
+        reader: &dyn TableReader,
+        out: &mut Vec<Update>,
+    ) -> Result<Option<u64>, String> {
         if let Some(reading) = &mut self.reading {
             match reading {
                 Reading::Rows(chunks) => match chunks.next() {
@@ -128,7 +157,9 @@ impl Feed {
                 Reading::Changes(chunks) => match chunks.next() {
                     Some(chunk) => {
                         let chunk = chunk?;
-                        let rows = chunk.into_iter().map(|(row, time, diff)| (row, time.0, diff));
+                        let rows = chunk
+                            .into_iter()
+                            .map(|(row, time, diff)| (row, time.0, diff));
                         out.extend(rows.filter(|(_, time, _)| self.takes(*time)));
                     }
                     None => self.reading = None,
@@ -148,10 +179,16 @@ impl Feed {
             }
             Some(Item::Given { rows, next, end }) => {
                 let stop = end.min(next + GIVEN_ROWS);
-                let taken = rows[next..stop].iter().filter(|(_, time, _)| self.takes(time.0));
+                let taken = rows[next..stop]
+                    .iter()
+                    .filter(|(_, time, _)| self.takes(time.0));
                 out.extend(taken.map(|(row, time, diff)| (row.clone(), time.0, *diff)));
                 if stop < end {
-                    self.queue.push_front(Item::Given { rows, next: stop, end });
+                    self.queue.push_front(Item::Given {
+                        rows,
+                        next: stop,
+                        end,
+                    });
                 }
             }
             Some(Item::Upper(upper)) => return Ok(Some(upper)),
@@ -174,37 +211,45 @@ pub fn render<'s>(
     read: Arc<AtomicU64>,
 ) -> Rows<'s> {
     let name = format!("table {}", feed.borrow().table);
-    source::<_, CapacityContainerBuilder<Vec<Update>>, _, _>(scope, &name, move |mut capability, info| {
-        feed.borrow_mut().activator = Some(scope.activator_for(info.address));
-        let (as_of, until) = (feed.borrow().as_of, feed.borrow().until);
-        capability.downgrade(&as_of);
-        let mut capability = Some(capability);
-        let mut chunk = Vec::new();
-        move |output| {
-            let Some(held) = &mut capability else { return };
-            let mut feed = feed.borrow_mut();
-            // One chunk of rows, whatever is read without giving any.
-            while chunk.is_empty() && !feed.is_idle() && !health.is_broken() {
-                let result = health.run(|| feed.read(&*reader, &mut chunk));
-                match result {
-                    Some(Ok(Some(upper))) if until.is_some_and(|until| until <= upper) => {
-                        capability = None;
-                        feed.queue.clear();
-                        return;
+    source::<_, CapacityContainerBuilder<Vec<Update>>, _, _>(
+        scope,
+        &name,
+        move |mut capability, info| {
+            feed.borrow_mut().activator = Some(scope.activator_for(info.address));
+            let (as_of, until) = (feed.borrow().as_of, feed.borrow().until);
+            capability.downgrade(&as_of);
+            let mut capability = Some(capability);
+            let mut chunk = Vec::new();
+            move |output| {
+                let Some(held) = &mut capability else { return };
+                let mut feed = feed.borrow_mut();
+                // One chunk of rows, whatever is read without giving any.
+                while chunk.is_empty() && !feed.is_idle() && !health.is_broken() {
+                    let result = health.run(|| feed.read(&*reader, &mut chunk));
+                    match result {
+                        Some(Ok(Some(upper))) if until.is_some_and(|until| until <= upper) => {
+                            capability = None;
+                            feed.queue.clear();
+                            return;
+                        }
+                        Some(Ok(Some(upper))) => held.downgrade(&upper.max(as_of)),
+                        Some(Ok(None)) => {}
+                        Some(Err(error)) => {
+                            health.suspend(format!("table {}: {error}", feed.table))
+                        }
+                        None => {}
                     }
-                    Some(Ok(Some(upper))) => held.downgrade(&upper.max(as_of)),
-                    Some(Ok(None)) => {}
-                    Some(Err(error)) => health.suspend(format!("table {}: {error}", feed.table)),
-                    None => {}
+                }
+                read.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                output
+                    .session_with_builder(held)
+                    .give_iterator(chunk.drain(..));
+                if !feed.is_idle()
+                    && let Some(activator) = &feed.activator
+                {
+                    activator.activate();
                 }
             }
-            read.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-            output.session_with_builder(held).give_iterator(chunk.drain(..));
-            if !feed.is_idle()
-                && let Some(activator) = &feed.activator
-            {
-                activator.activate();
-            }
-        }
-    })
+        },
+    )
 }

@@ -27,7 +27,10 @@ use crate::source::{self, Feed, Shard};
 /// Runs a worker until it is shut down.
 pub(crate) fn run(timely: &mut Timely, commands: Receiver<Command>, tables: Arc<dyn TableReader>) {
     let mut worker = Worker {
-        shard: Shard { index: timely.index(), of: timely.peers() },
+        shard: Shard {
+            index: timely.index(),
+            of: timely.peers(),
+        },
         tables,
         dataflows: BTreeMap::new(),
         exports: BTreeMap::new(),
@@ -87,7 +90,9 @@ impl Worker {
             Command::Drop(id) => self.drop_dataflow(timely, id),
             Command::AllowCompaction { index, since } => {
                 if let Some(exported) = self.exported(index) {
-                    exported.outputs().for_each(|output| output.allow_compaction(since.0));
+                    exported
+                        .outputs()
+                        .for_each(|output| output.allow_compaction(since.0));
                 }
             }
             Command::Shutdown => {}
@@ -138,9 +143,11 @@ impl Worker {
         let as_of = installation.as_of.0;
         for (index, arrangement) in installation.plan.imports.values().flatten() {
             let exported = self.exported(*index);
-            let exported = exported.ok_or_else(|| format!("index {index} is not there to be read"))?;
+            let exported =
+                exported.ok_or_else(|| format!("index {index} is not there to be read"))?;
             let found = exported.arrangements.iter().find(|(a, _)| a == arrangement);
-            let (_, output) = found.ok_or_else(|| format!("index {index} is arranged differently"))?;
+            let (_, output) =
+                found.ok_or_else(|| format!("index {index} is arranged differently"))?;
             let since = output.since().max(exported.errs.since());
             if as_of < since {
                 return Err(format!("index {index} begins at {since}, after {as_of}"));
@@ -151,7 +158,10 @@ impl Worker {
 
     fn add_inputs(&mut self, context: &mut Context<'_>, dataflow: &mut Dataflow) {
         let installation = Arc::clone(&dataflow.installation);
-        let (as_of, until) = (installation.as_of.0, installation.until.map(|until| until.0));
+        let (as_of, until) = (
+            installation.as_of.0,
+            installation.until.map(|until| until.0),
+        );
         for table in installation.plan.sources.keys() {
             let feed = Feed::new(*table, as_of, until, self.shard, self.upper);
             let feed = Rc::new(RefCell::new(feed));
@@ -165,11 +175,17 @@ impl Worker {
             let mut import = Vec::new();
             let mut errs = context.empty();
             for (n, (index, arrangement)) in indexes.iter().enumerate() {
-                let Some(exported) = self.exported(*index) else { continue };
-                let found = exported.arrangements.iter_mut().find(|(a, _)| a == arrangement);
+                let Some(exported) = self.exported(*index) else {
+                    continue;
+                };
+                let found = exported
+                    .arrangements
+                    .iter_mut()
+                    .find(|(a, _)| a == arrangement);
                 let Some((_, output)) = found else { continue };
                 let name = format!("import {index}");
-                let (rows, button) = self::import(&mut output.trace, context.scope, &name, as_of, until);
+                let (rows, button) =
+                    self::import(&mut output.trace, context.scope, &name, as_of, until);
                 import.push((arrangement.clone(), rows));
                 dataflow.buttons.push(button);
                 if n == 0 {
@@ -180,7 +196,13 @@ impl Worker {
                     errs = crate::render::read::read_errors(found, &name);
                 }
             }
-            context.add_import(*relation, Import { indexes: import, errs });
+            context.add_import(
+                *relation,
+                Import {
+                    indexes: import,
+                    errs,
+                },
+            );
         }
     }
 
@@ -192,13 +214,22 @@ impl Worker {
     ) -> Option<Exported> {
         let worker = self.shard.index;
         match &installation.target {
-            Target::Index { arrangements, errors, .. } => {
+            Target::Index {
+                arrangements,
+                errors,
+                ..
+            } => {
                 let arrangements = arrangements
                     .iter()
                     .map(|(arrangement, shown)| (arrangement.clone(), Arc::clone(&shown[worker])));
                 let errors = Arc::clone(&errors[worker]);
                 // `context` borrows the scope's lifetime, which `result` shares.
-                Some(index::render(context, result, arrangements.collect(), errors))
+                Some(index::render(
+                    context,
+                    result,
+                    arrangements.collect(),
+                    errors,
+                ))
             }
             Target::Subscribe(sink) => {
                 let until = installation.until.map(|until| until.0);
@@ -219,14 +250,19 @@ impl Worker {
         for (id, dataflow) in &mut self.dataflows {
             let shared = &dataflow.installation.shared;
             if shared.health.is_broken() {
-                if !dataflow.feeds.is_empty() || dataflow.running.is_some() || dataflow.exported.is_some() {
+                if !dataflow.feeds.is_empty()
+                    || dataflow.running.is_some()
+                    || dataflow.exported.is_some()
+                {
                     dataflow.suspend(timely);
                 }
                 continue;
             }
             let upper = match &mut dataflow.exported {
                 Some(exported) => exported.publish(),
-                None => dataflow.probe.with_frontier(|frontier| frontier.first().copied()),
+                None => dataflow
+                    .probe
+                    .with_frontier(|frontier| frontier.first().copied()),
             };
             shared.uppers[worker].store(upper.unwrap_or(u64::MAX), Ordering::Release);
             if upper.is_none() && matches!(dataflow.installation.target, Target::Peek(_)) {
@@ -270,7 +306,8 @@ impl Worker {
 impl Dataflow {
     /// Whether timely is through with it.
     fn is_over(&self, timely: &Timely) -> bool {
-        self.running.is_none_or(|index| !timely.installed_dataflows().contains(&index))
+        self.running
+            .is_none_or(|index| !timely.installed_dataflows().contains(&index))
     }
 
     /// Takes it apart. Readers of its index learn that it is gone.
@@ -287,7 +324,11 @@ impl Dataflow {
     fn suspend(&mut self, timely: &mut Timely) {
         self.end(timely);
         let reason = self.installation.shared.health.reason().unwrap_or_default();
-        tracing::error!(dataflow = self.installation.name, reason, "a dataflow was suspended");
+        tracing::error!(
+            dataflow = self.installation.name,
+            reason,
+            "a dataflow was suspended"
+        );
         let error = EvalError::new(SqlState::INTERNAL_ERROR, reason);
         match &self.installation.target {
             Target::Index { .. } => {}

@@ -33,8 +33,17 @@ pub fn lower(expr: &RelExpr, indexes: &Indexes) -> Result<Plan, LoweringError> {
             arrangements: vec![],
             body: Box::new(lower(body, indexes)?),
         },
-        RelExpr::LetRec { .. } => return Err(LoweringError::Unsupported("WITH MUTUALLY RECURSIVE")),
-        RelExpr::FlatMap { input, func, args, types, ordinality, .. } => {
+        RelExpr::LetRec { .. } => {
+            return Err(LoweringError::Unsupported("WITH MUTUALLY RECURSIVE"));
+        }
+        RelExpr::FlatMap {
+            input,
+            func,
+            args,
+            types,
+            ordinality,
+            ..
+        } => {
             return Ok(Plan::FlatMap {
                 input: Box::new(lower(input, indexes)?),
                 func: *func,
@@ -44,14 +53,31 @@ pub fn lower(expr: &RelExpr, indexes: &Indexes) -> Result<Plan, LoweringError> {
                 mfp,
             });
         }
-        RelExpr::Join { inputs, equivalences } => {
+        RelExpr::Join {
+            inputs,
+            equivalences,
+        } => {
             return join::lower(inputs, equivalences, mfp, indexes);
         }
-        RelExpr::Reduce { input, group_key, aggregates } => {
+        RelExpr::Reduce {
+            input,
+            group_key,
+            aggregates,
+        } => {
             let plan = reduce::plan(&input.ty(), group_key, aggregates);
-            return Ok(Plan::Reduce { input: Box::new(lower(input, indexes)?), plan, mfp });
+            return Ok(Plan::Reduce {
+                input: Box::new(lower(input, indexes)?),
+                plan,
+                mfp,
+            });
         }
-        RelExpr::TopK { input, group_key, order_key, limit, offset } => Plan::TopK {
+        RelExpr::TopK {
+            input,
+            group_key,
+            order_key,
+            limit,
+            offset,
+        } => Plan::TopK {
             plan: TopKPlan {
                 group_key: group_key.clone(),
                 order: order_key.clone(),
@@ -77,12 +103,20 @@ pub fn lower(expr: &RelExpr, indexes: &Indexes) -> Result<Plan, LoweringError> {
             let types = input.ty().columns;
             let key = (0..types.len()).map(ScalarExpr::Column).collect();
             let arrangement = Arrangement::new(key, &types);
-            Plan::Threshold { input: Box::new(lower(input, indexes)?), arrangement }
+            Plan::Threshold {
+                input: Box::new(lower(input, indexes)?),
+                arrangement,
+            }
         }
-        RelExpr::Negate { input } => Plan::Negate { input: Box::new(lower(input, indexes)?) },
+        RelExpr::Negate { input } => Plan::Negate {
+            input: Box::new(lower(input, indexes)?),
+        },
         RelExpr::Union { inputs } => Plan::Union {
             consolidate: inputs.iter().any(negates),
-            inputs: inputs.iter().map(|i| lower(i, indexes)).collect::<Result<_, _>>()?,
+            inputs: inputs
+                .iter()
+                .map(|i| lower(i, indexes))
+                .collect::<Result<_, _>>()?,
         },
         RelExpr::ArrangeBy { input, .. } => lower(input, indexes)?,
         RelExpr::Project { .. } | RelExpr::Map { .. } | RelExpr::Filter { .. } => {
@@ -96,7 +130,10 @@ pub fn lower(expr: &RelExpr, indexes: &Indexes) -> Result<Plan, LoweringError> {
 pub fn global_reads(expr: &RelExpr) -> std::collections::BTreeSet<GlobalId> {
     let mut out = std::collections::BTreeSet::new();
     expr.visit(&mut |e| {
-        if let RelExpr::Get { id: Id::Global(id), .. } = e {
+        if let RelExpr::Get {
+            id: Id::Global(id), ..
+        } = e
+        {
             out.insert(*id);
         }
     });
@@ -104,7 +141,14 @@ pub fn global_reads(expr: &RelExpr) -> std::collections::BTreeSet<GlobalId> {
 }
 
 fn with_mfp(plan: Plan, mfp: MapFilterProject) -> Plan {
-    if mfp.is_identity() { plan } else { Plan::Mfp { input: Box::new(plan), mfp } }
+    if mfp.is_identity() {
+        plan
+    } else {
+        Plan::Mfp {
+            input: Box::new(plan),
+            mfp,
+        }
+    }
 }
 
 /// The maps, filters and projections on top, fused, and what is below them.

@@ -42,7 +42,10 @@ impl Arrangement {
     pub fn new(key: Vec<ScalarExpr>, types: &[ColumnType]) -> Arrangement {
         let key_types: Vec<ScalarType> = key.iter().map(|k| k.ty(types).scalar).collect();
         // A key is decoded from its front: nothing behind a type that loses identity can be reached.
-        let decodable = key_types.iter().take_while(|t| !t.key_loses_identity()).count();
+        let decodable = key_types
+            .iter()
+            .take_while(|t| !t.key_loses_identity())
+            .count();
         let mut value = Vec::new();
         let columns = (0..types.len()).map(|column| {
             let in_key = key.iter().position(|k| *k == ScalarExpr::Column(column));
@@ -55,7 +58,12 @@ impl Arrangement {
             }
         });
         let columns = columns.collect();
-        Arrangement { key, key_types, value, columns }
+        Arrangement {
+            key,
+            key_types,
+            value,
+            columns,
+        }
     }
 }
 

@@ -169,7 +169,12 @@ struct Fields {
 impl EvalError {
     /// An error with its code and primary message.
     pub fn new(code: SqlState, message: impl Into<String>) -> EvalError {
-        EvalError(Box::new(Fields { code, message: message.into(), detail: None, hint: None }))
+        EvalError(Box::new(Fields {
+            code,
+            message: message.into(),
+            detail: None,
+            hint: None,
+        }))
     }
 
     /// The same with Postgres's DETAIL.
@@ -206,7 +211,10 @@ impl EvalError {
 
     /// `TYPE out of range`, as integers report it.
     pub fn out_of_range(type_name: &str) -> EvalError {
-        EvalError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("{type_name} out of range"))
+        EvalError::new(
+            SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+            format!("{type_name} out of range"),
+        )
     }
 
     /// `division by zero`.

@@ -21,7 +21,13 @@ pub struct PlanError {
 impl PlanError {
     /// An error with its code and primary message.
     pub fn new(code: SqlState, message: impl Into<String>) -> PlanError {
-        PlanError { code, message: message.into(), detail: None, hint: None, position: None }
+        PlanError {
+            code,
+            message: message.into(),
+            detail: None,
+            hint: None,
+            position: None,
+        }
     }
 
     /// 0A000 for something by name: `NAME is not supported`.

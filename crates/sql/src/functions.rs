@@ -11,17 +11,32 @@ use everview_repr::{ColumnType, EvalError, ScalarType, Typmod};
 use std::sync::Arc;
 
 /// A call whose arguments have the types that it was resolved to.
-pub(crate) fn call(func: Func, args: Vec<Typed>, types: Arc<CallTypes>, position: Option<usize>) -> Typed {
+pub(crate) fn call(
+    func: Func,
+    args: Vec<Typed>,
+    types: Arc<CallTypes>,
+    position: Option<usize>,
+) -> Typed {
     let desc = registry::get(func);
     let nullable = !(desc.strict && desc.never_null) || args.iter().any(|a| a.ty.nullable);
-    let ty = ColumnType { scalar: types.result.clone(), typmod: types.typmod, nullable };
+    let ty = ColumnType {
+        scalar: types.result.clone(),
+        typmod: types.typmod,
+        nullable,
+    };
     let args = args.into_iter().map(|a| a.expr).collect();
-    Typed { expr: HirScalar::Call { func, args, types }, ty, position }
+    Typed {
+        expr: HirScalar::Call { func, args, types },
+        ty,
+        position,
+    }
 }
 
 /// Replaces a call of literals by its value. An error is the caller's to report.
 pub(crate) fn fold_constant(value: &mut Typed) -> Result<(), EvalError> {
-    let HirScalar::Call { func, args, types } = &value.expr else { return Ok(()) };
+    let HirScalar::Call { func, args, types } = &value.expr else {
+        return Ok(());
+    };
     if registry::get(*func).volatility != Volatility::Immutable {
         return Ok(());
     }
@@ -29,8 +44,14 @@ pub(crate) fn fold_constant(value: &mut Typed) -> Result<(), EvalError> {
         HirScalar::Literal(row, ty) => Some(ScalarExpr::Literal(row.clone(), ty.clone())),
         _ => None,
     };
-    let Some(args) = args.iter().map(literal).collect::<Option<Vec<_>>>() else { return Ok(()) };
-    let call = ScalarExpr::Call { func: *func, args, types: types.clone() };
+    let Some(args) = args.iter().map(literal).collect::<Option<Vec<_>>>() else {
+        return Ok(());
+    };
+    let call = ScalarExpr::Call {
+        func: *func,
+        args,
+        types: types.clone(),
+    };
     let row = crate::typed::evaluate(&call)?;
     value.ty.nullable = row.first().is_null();
     value.expr = HirScalar::Literal(row, value.ty.clone());
@@ -39,13 +60,22 @@ pub(crate) fn fold_constant(value: &mut Typed) -> Result<(), EvalError> {
 
 impl Planner<'_> {
     /// The types of a call, with the settings and environment that it captures.
-    pub(crate) fn call_types(&self, args: Vec<ScalarType>, result: ScalarType, typmod: Typmod) -> Arc<CallTypes> {
+    pub(crate) fn call_types(
+        &self,
+        args: Vec<ScalarType>,
+        result: ScalarType,
+        typmod: Typmod,
+    ) -> Arc<CallTypes> {
         Arc::new(CallTypes {
             args,
             result,
             typmod,
             time_zone: self.time_zone.clone(),
-            environment: if self.maintained.is_some() { None } else { self.environment.clone() },
+            environment: if self.maintained.is_some() {
+                None
+            } else {
+                self.environment.clone()
+            },
         })
     }
 
@@ -56,8 +86,13 @@ impl Planner<'_> {
         args: Vec<Typed>,
         position: Option<usize>,
     ) -> Result<Typed, PlanError> {
-        let resolved = resolve::resolve_function(name, &scalar_types(&args)).map_err(|e| e.into_error());
-        self.resolved_call(resolved.map_err(|e| PlanError::from(e).at(position))?, args, position)
+        let resolved =
+            resolve::resolve_function(name, &scalar_types(&args)).map_err(|e| e.into_error());
+        self.resolved_call(
+            resolved.map_err(|e| PlanError::from(e).at(position))?,
+            args,
+            position,
+        )
     }
 
     /// An operator with one or two operands.
@@ -67,8 +102,13 @@ impl Planner<'_> {
         args: Vec<Typed>,
         position: Option<usize>,
     ) -> Result<Typed, PlanError> {
-        let resolved = resolve::resolve_operator(symbol, &scalar_types(&args)).map_err(|e| e.into_error());
-        self.resolved_call(resolved.map_err(|e| PlanError::from(e).at(position))?, args, position)
+        let resolved =
+            resolve::resolve_operator(symbol, &scalar_types(&args)).map_err(|e| e.into_error());
+        self.resolved_call(
+            resolved.map_err(|e| PlanError::from(e).at(position))?,
+            args,
+            position,
+        )
     }
 
     fn resolved_call(
@@ -84,22 +124,51 @@ impl Planner<'_> {
     }
 
     /// Coerces arguments to a resolved signature.
-    pub(crate) fn coerce_all(&mut self, args: Vec<Typed>, to: &[ScalarType]) -> Result<Vec<Typed>, PlanError> {
+    pub(crate) fn coerce_all(
+        &mut self,
+        args: Vec<Typed>,
+        to: &[ScalarType],
+    ) -> Result<Vec<Typed>, PlanError> {
         args.into_iter()
             .zip(to)
-            .map(|(a, ty)| if *ty == ScalarType::Unknown { Ok(a) } else { self.coerce(a, ty) })
+            .map(|(a, ty)| {
+                if *ty == ScalarType::Unknown {
+                    Ok(a)
+                } else {
+                    self.coerce(a, ty)
+                }
+            })
             .collect()
     }
 
     /// Refuses in a maintained view what does not depend on its arguments alone.
-    pub(crate) fn check_volatility(&self, func: Func, position: Option<usize>) -> Result<(), PlanError> {
+    pub(crate) fn check_volatility(
+        &self,
+        func: Func,
+        position: Option<usize>,
+    ) -> Result<(), PlanError> {
         let desc = registry::get(func);
-        let Some(place) = self.maintained.filter(|_| desc.volatility != Volatility::Immutable) else {
+        let Some(place) = self
+            .maintained
+            .filter(|_| desc.volatility != Volatility::Immutable)
+        else {
             return Ok(());
         };
-        let kind = if desc.volatility == Volatility::Stable { "stable" } else { "volatile" };
-        let error = PlanError::unsupported(format!("the {kind} function {}() in {place}", desc.name)).at(position);
-        let clock = ["now", "current_timestamp", "transaction_timestamp", "statement_timestamp", "clock_timestamp"];
+        let kind = if desc.volatility == Volatility::Stable {
+            "stable"
+        } else {
+            "volatile"
+        };
+        let error =
+            PlanError::unsupported(format!("the {kind} function {}() in {place}", desc.name))
+                .at(position);
+        let clock = [
+            "now",
+            "current_timestamp",
+            "transaction_timestamp",
+            "statement_timestamp",
+            "clock_timestamp",
+        ];
         Err(if clock.contains(&desc.name) {
             error.with_hint("mz_now(), the logical clock, will serve here; it is not there yet.")
         } else {
@@ -122,16 +191,27 @@ pub(crate) fn resolve_table_function(
     args: &[ScalarType],
 ) -> Option<Result<ResolvedTableFunction, EvalError>> {
     let resolved = resolve::resolve_table_function(name, args)?;
-    Some(resolved.map_err(|e| e.into_error()).map(|(resolved, types)| {
-        let names = everview_expr::table_func::get(resolved.func).returns.iter().map(|(n, _)| n.to_string());
-        let columns = names.zip(types.into_iter().map(ScalarType::nullable)).collect();
-        (resolved.func, resolved.args, columns)
-    }))
+    Some(
+        resolved
+            .map_err(|e| e.into_error())
+            .map(|(resolved, types)| {
+                let names = everview_expr::table_func::get(resolved.func)
+                    .returns
+                    .iter()
+                    .map(|(n, _)| n.to_string());
+                let columns = names
+                    .zip(types.into_iter().map(ScalarType::nullable))
+                    .collect();
+                (resolved.func, resolved.args, columns)
+            }),
+    )
 }
 
 /// Whether a name is a table function's.
 pub(crate) fn is_table_function(name: &str) -> bool {
-    everview_expr::table_func::table_functions().iter().any(|f| f.name == name)
+    everview_expr::table_func::table_functions()
+        .iter()
+        .any(|f| f.name == name)
 }
 
 /// Whether a name is an aggregate's.
@@ -143,7 +223,10 @@ pub(crate) fn is_aggregate(name: &str) -> bool {
 pub(crate) type ResolvedAggregate = Resolved<everview_expr::aggregate::AggregateFunc>;
 
 /// Resolves an aggregate; `None` when there is none of that name.
-pub(crate) fn resolve_aggregate(name: &str, args: &[ScalarType]) -> Option<Result<ResolvedAggregate, EvalError>> {
+pub(crate) fn resolve_aggregate(
+    name: &str,
+    args: &[ScalarType],
+) -> Option<Result<ResolvedAggregate, EvalError>> {
     Some(resolve::resolve_aggregate(name, args)?.map_err(|e| e.into_error()))
 }
 
@@ -227,7 +310,11 @@ impl Planner<'_> {
             && registry::get(*func).name == "row"
             && let Some(arg) = args.get(field)
         {
-            return Ok(Typed { expr: arg.clone(), ty: ty.nullable(), position });
+            return Ok(Typed {
+                expr: arg.clone(),
+                ty: ty.nullable(),
+                position,
+            });
         }
         let n = everview_repr::Datum::Int32(field as i32 + 1);
         let n = Typed::literal(n, ScalarType::Int32, position);
@@ -249,11 +336,22 @@ impl Planner<'_> {
                 && let Some(references) = cx.references
             {
                 let name = c.name.clone();
-                let reference = crate::query::collect::Reference { column: c.index, name, position };
+                let reference = crate::query::collect::Reference {
+                    column: c.index,
+                    name,
+                    position,
+                };
                 references.borrow_mut().push(reference);
             }
-            let expr = HirScalar::Column(crate::hir::ColumnRef { level, column: c.index });
-            Typed { expr, ty: c.ty.clone(), position }
+            let expr = HirScalar::Column(crate::hir::ColumnRef {
+                level,
+                column: c.index,
+            });
+            Typed {
+                expr,
+                ty: c.ty.clone(),
+                position,
+            }
         };
         let mut values: Vec<Typed> = table.columns.iter().map(column).collect();
         if table.scalar
@@ -278,8 +376,22 @@ impl Planner<'_> {
             _ => array,
         };
         let name = if slice { "array_slice" } else { "array_get" };
+        // A bound that is NULL makes the slice NULL; to the function it would be a bound left out.
+        let written = |a: &&Typed| a.ty.nullable && !matches!(a.expr, HirScalar::Literal(..));
+        let null_bounds: Vec<HirScalar> = args[1..]
+            .iter()
+            .filter(written)
+            .map(|a| HirScalar::IsNull(Box::new(a.expr.clone())))
+            .collect();
         let mut value = self.direct_call(name, args, result, position)?;
         value.ty.nullable = true;
+        if slice && !null_bounds.is_empty() {
+            value.expr = HirScalar::If {
+                condition: Box::new(HirScalar::Or(null_bounds)),
+                then: Box::new(crate::query::build::null(&value.ty)),
+                els: Box::new(value.expr),
+            };
+        }
         Ok(value)
     }
 
@@ -299,7 +411,11 @@ impl Planner<'_> {
             .map_err(|e| PlanError::from(e).at(position))?;
         let order_by = order
             .iter()
-            .map(|o| HirOrder { expr: at(o.column), descending: o.descending, nulls_last: o.nulls_last })
+            .map(|o| HirOrder {
+                expr: at(o.column),
+                descending: o.descending,
+                nulls_last: o.nulls_last,
+            })
             .collect();
         let ty = resolved.result.clone().nullable();
         let aggregate = HirAggregate {
@@ -311,13 +427,21 @@ impl Planner<'_> {
             filter: None,
             order_by,
         };
-        let rel = HirRel::Reduce { input: Box::new(rel), group_key: vec![], aggregates: vec![aggregate] };
+        let rel = HirRel::Reduce {
+            input: Box::new(rel),
+            group_key: vec![],
+            aggregates: vec![aggregate],
+        };
         let element = match &ty.scalar {
             ScalarType::Array(element) => (**element).clone(),
             other => other.clone(),
         };
         let empty = self.make_array(vec![], element, position)?;
         let expr = HirScalar::Coalesce(vec![HirScalar::Scalar(Box::new(rel)), empty.expr]);
-        Ok(Typed { expr, ty: ty.with_nullable(false), position })
+        Ok(Typed {
+            expr,
+            ty: ty.with_nullable(false),
+            position,
+        })
     }
 }

@@ -43,15 +43,30 @@ struct Scope {
 impl Scope {
     /// The scope one level further in, where the row at hand, of `arity` columns from `start`, is level 1.
     fn enter(&self, start: usize, arity: usize) -> Scope {
-        let outer = self.positions.iter().map(|(c, at)| (ColumnRef { level: c.level + 1, ..*c }, *at));
+        let outer = self.positions.iter().map(|(c, at)| {
+            (
+                ColumnRef {
+                    level: c.level + 1,
+                    ..*c
+                },
+                *at,
+            )
+        });
         let row = (0..arity).map(|column| (ColumnRef { level: 1, column }, start + column));
-        Scope { positions: outer.chain(row).collect() }
+        Scope {
+            positions: outer.chain(row).collect(),
+        }
     }
 
     /// The scope after its columns have moved; those that are gone leave it.
     fn remap(&self, to: &BTreeMap<usize, usize>) -> Scope {
-        let kept = self.positions.iter().filter_map(|(c, at)| Some((*c, *to.get(at)?)));
-        Scope { positions: kept.collect() }
+        let kept = self
+            .positions
+            .iter()
+            .filter_map(|(c, at)| Some((*c, *to.get(at)?)));
+        Scope {
+            positions: kept.collect(),
+        }
     }
 }
 
@@ -83,9 +98,9 @@ impl Lowering {
             HirRel::Constant { rows, ty } => {
                 outer.product(RelExpr::Constant { rows: Ok(rows), ty })
             }
-            HirRel::Get { id: Id::Local(id), .. } if self.ctes.contains_key(&id) => {
-                self.apply_cte(id, outer)
-            }
+            HirRel::Get {
+                id: Id::Local(id), ..
+            } if self.ctes.contains_key(&id) => self.apply_cte(id, outer),
             HirRel::Get { id, ty } => outer.product(RelExpr::Get { id, ty }),
             HirRel::Let { id, value, body } => {
                 let new_id = self.fresh();
@@ -93,14 +108,27 @@ impl Lowering {
                 outer.let_in(shared, |outer| {
                     let value = self.apply(*value, outer.clone(), scope);
                     let ty = value.ty();
-                    self.ctes.insert(id, Cte { id: new_id, ty, outer_arity });
+                    self.ctes.insert(
+                        id,
+                        Cte {
+                            id: new_id,
+                            ty,
+                            outer_arity,
+                        },
+                    );
                     let body = self.apply(*body, outer, scope);
-                    RelExpr::Let { id: new_id, value: Box::new(value), body: Box::new(body) }
+                    RelExpr::Let {
+                        id: new_id,
+                        value: Box::new(value),
+                        body: Box::new(body),
+                    }
                 })
             }
             HirRel::LetRec { bindings, body } => self.apply_letrec(bindings, *body, outer, scope),
             HirRel::Project { input, outputs } => {
-                let kept = (0..outer_arity).chain(outputs.iter().map(|c| outer_arity + c)).collect();
+                let kept = (0..outer_arity)
+                    .chain(outputs.iter().map(|c| outer_arity + c))
+                    .collect();
                 self.apply(*input, outer, scope).project(kept)
             }
             HirRel::Map { input, scalars } => {
@@ -111,30 +139,65 @@ impl Lowering {
                 let input = self.apply(*input, outer, scope);
                 self.filter(input, predicates, outer_arity, scope)
             }
-            HirRel::TableFunction { func, args, types, columns, ordinality } => {
+            HirRel::TableFunction {
+                func,
+                args,
+                types,
+                columns,
+                ordinality,
+            } => {
                 let (input, args) = self.scalars(outer, args, outer_arity, scope);
                 let width = input.arity();
                 let added = columns.len() + usize::from(ordinality);
                 let input = Box::new(input);
-                let call = RelExpr::FlatMap { input, func, args, types, columns, ordinality };
+                let call = RelExpr::FlatMap {
+                    input,
+                    func,
+                    args,
+                    types,
+                    columns,
+                    ordinality,
+                };
                 call.project((0..outer_arity).chain(width..width + added).collect())
             }
-            HirRel::Join { left, right, on, kind } => {
-                self.join(*left, *right, on, kind, outer, scope)
-            }
-            HirRel::Reduce { input, group_key, aggregates } => {
-                self.reduce(*input, group_key, aggregates, outer, scope)
-            }
+            HirRel::Join {
+                left,
+                right,
+                on,
+                kind,
+            } => self.join(*left, *right, on, kind, outer, scope),
+            HirRel::Reduce {
+                input,
+                group_key,
+                aggregates,
+            } => self.reduce(*input, group_key, aggregates, outer, scope),
             HirRel::Distinct { input } => self.apply(*input, outer, scope).distinct(),
-            HirRel::TopK { input, group_key, order_key, limit, offset } => {
+            HirRel::TopK {
+                input,
+                group_key,
+                order_key,
+                limit,
+                offset,
+            } => {
                 let input = Box::new(self.apply(*input, outer, scope));
                 let shift = |c: usize| outer_arity + c;
-                let group_key = (0..outer_arity).chain(group_key.into_iter().map(shift)).collect();
+                let group_key = (0..outer_arity)
+                    .chain(group_key.into_iter().map(shift))
+                    .collect();
                 let order_key = order_key
                     .into_iter()
-                    .map(|o| ColumnOrder { column: shift(o.column), ..o })
+                    .map(|o| ColumnOrder {
+                        column: shift(o.column),
+                        ..o
+                    })
                     .collect();
-                RelExpr::TopK { input, group_key, order_key, limit, offset }
+                RelExpr::TopK {
+                    input,
+                    group_key,
+                    order_key,
+                    limit,
+                    offset,
+                }
             }
             HirRel::Window { input, functions } => {
                 let input = self.apply(*input, outer, scope);
@@ -163,7 +226,11 @@ impl Lowering {
         let width = cte.ty.arity();
         let pairs: Vec<_> = (0..shared).map(|c| (c, c)).collect();
         let joined = outer.join_on(get, &pairs);
-        joined.project((0..outer_arity).chain(outer_arity + shared..outer_arity + width).collect())
+        joined.project(
+            (0..outer_arity)
+                .chain(outer_arity + shared..outer_arity + width)
+                .collect(),
+        )
     }
 
     /// Recursive bindings see no row around the query.
@@ -175,7 +242,11 @@ impl Lowering {
         scope: &Scope,
     ) -> RelExpr {
         for (id, _, ty) in &bindings {
-            let cte = Cte { id: self.fresh(), ty: ty.clone(), outer_arity: 0 };
+            let cte = Cte {
+                id: self.fresh(),
+                ty: ty.clone(),
+                outer_arity: 0,
+            };
             self.ctes.insert(*id, cte);
         }
         let mut lowered = Vec::new();
@@ -184,7 +255,10 @@ impl Lowering {
             lowered.push((self.ctes[&id].id, value, ty));
         }
         let body = Box::new(self.apply(body, outer, scope));
-        RelExpr::LetRec { bindings: lowered, body }
+        RelExpr::LetRec {
+            bindings: lowered,
+            body,
+        }
     }
 
     /// Appends scalars whose level 0 is the whole input.
@@ -211,7 +285,9 @@ impl Lowering {
             let (wide, mut lowered) = self.scalars(input, vec![scalar], start, scope);
             let width = wide.arity();
             let value = lowered.pop().expect("one scalar in, one out");
-            input = wide.map(vec![value]).project((0..arity).chain([width]).collect());
+            input = wide
+                .map(vec![value])
+                .project((0..arity).chain([width]).collect());
         }
         input.map(plain)
     }
@@ -248,16 +324,20 @@ impl Lowering {
         scope: &Scope,
     ) -> ScalarExpr {
         let many = |this: &mut Self, args: Vec<HirScalar>, input: &mut RelExpr| {
-            args.into_iter().map(|a| this.scalar(a, input, start, arity, scope)).collect::<Vec<_>>()
+            args.into_iter()
+                .map(|a| this.scalar(a, input, start, arity, scope))
+                .collect::<Vec<_>>()
         };
         match scalar {
             HirScalar::Column(ColumnRef { level: 0, column }) => ScalarExpr::Column(start + column),
             HirScalar::Column(outer) => ScalarExpr::Column(scope.positions[&outer]),
             HirScalar::Literal(row, ty) => ScalarExpr::Literal(row, ty),
             HirScalar::Parameter(n, ty) => ScalarExpr::Parameter(n, ty),
-            HirScalar::Call { func, args, types } => {
-                ScalarExpr::Call { func, args: many(self, args, input), types }
-            }
+            HirScalar::Call { func, args, types } => ScalarExpr::Call {
+                func,
+                args: many(self, args, input),
+                types,
+            },
             HirScalar::And(args) => ScalarExpr::And(many(self, args, input)),
             HirScalar::Or(args) => ScalarExpr::Or(many(self, args, input)),
             HirScalar::Coalesce(args) => ScalarExpr::Coalesce(many(self, args, input)),
@@ -267,7 +347,11 @@ impl Lowering {
             HirScalar::IsNull(arg) => {
                 ScalarExpr::IsNull(Box::new(self.scalar(*arg, input, start, arity, scope)))
             }
-            HirScalar::If { condition, then, els } => ScalarExpr::If {
+            HirScalar::If {
+                condition,
+                then,
+                els,
+            } => ScalarExpr::If {
                 condition: Box::new(self.scalar(*condition, input, start, arity, scope)),
                 then: Box::new(self.scalar(*then, input, start, arity, scope)),
                 els: Box::new(self.scalar(*els, input, start, arity, scope)),
@@ -280,9 +364,14 @@ impl Lowering {
                 let inner = scope.enter(start, arity);
                 self.append(input, |this, outer| this.scalar_column(*sub, outer, &inner))
             }
-            HirScalar::Any { input: sub, predicate } => {
+            HirScalar::Any {
+                input: sub,
+                predicate,
+            } => {
                 let inner = scope.enter(start, arity);
-                self.append(input, |this, outer| this.any_column(*sub, *predicate, outer, &inner))
+                self.append(input, |this, outer| {
+                    this.any_column(*sub, *predicate, outer, &inner)
+                })
             }
         }
     }
@@ -309,9 +398,14 @@ impl Lowering {
         scope: &Scope,
     ) -> RelExpr {
         let mut conjuncts = Vec::new();
-        predicates.into_iter().for_each(|p| flatten_and(p, &mut conjuncts));
+        predicates
+            .into_iter()
+            .for_each(|p| flatten_and(p, &mut conjuncts));
         let (hard, easy): (Vec<_>, Vec<_>) = conjuncts.into_iter().partition(free::has_subquery);
-        let easy = easy.into_iter().map(|p| self.plain(p, start, scope)).collect();
+        let easy = easy
+            .into_iter()
+            .map(|p| self.plain(p, start, scope))
+            .collect();
         input = input.filter(easy);
         let arity = input.arity();
         for predicate in hard {
@@ -356,9 +450,13 @@ impl Lowering {
         if !free::needs_set(&rel) {
             return self.apply(rel, outer, scope);
         }
-        self.branch_with(outer, &free::free_columns(&rel), &free::local_ids(&rel), scope, |this, keys, scope| {
-            this.apply(rel, keys, scope)
-        })
+        self.branch_with(
+            outer,
+            &free::free_columns(&rel),
+            &free::local_ids(&rel),
+            scope,
+            |this, keys, scope| this.apply(rel, keys, scope),
+        )
     }
 
     /// Calls `f` with the set of distinct values of those columns of `outer` that are visible as `columns`, and
@@ -371,23 +469,40 @@ impl Lowering {
         scope: &Scope,
         f: impl FnOnce(&mut Self, RelExpr, &Scope) -> RelExpr,
     ) -> RelExpr {
-        let shared = ctes.iter().filter_map(|id| self.ctes.get(id)).map(|cte| cte.outer_arity);
+        let shared = ctes
+            .iter()
+            .filter_map(|id| self.ctes.get(id))
+            .map(|cte| cte.outer_arity);
         let prefix = shared.max().unwrap_or(0);
-        let seen = columns.iter().filter_map(|c| scope.positions.get(c).copied());
-        let needed: Vec<usize> = seen.chain(0..prefix).collect::<BTreeSet<_>>().into_iter().collect();
+        let seen = columns
+            .iter()
+            .filter_map(|c| scope.positions.get(c).copied());
+        let needed: Vec<usize> = seen
+            .chain(0..prefix)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
         let outer_arity = outer.arity();
         if needed.is_empty() {
             let value = f(self, RelExpr::unit(), &Scope::default());
             return outer.product(value);
         }
-        let to: BTreeMap<_, _> = needed.iter().enumerate().map(|(new, old)| (*old, new)).collect();
+        let to: BTreeMap<_, _> = needed
+            .iter()
+            .enumerate()
+            .map(|(new, old)| (*old, new))
+            .collect();
         let inner_scope = scope.remap(&to);
         let (outer_id, keys_id) = (self.fresh(), self.fresh());
         outer.let_in(outer_id, |outer| {
             let keys = outer.clone().project(needed.clone()).distinct();
             keys.let_in(keys_id, |keys| {
                 let value = f(self, keys, &inner_scope);
-                let pairs: Vec<_> = needed.iter().enumerate().map(|(new, old)| (*old, new)).collect();
+                let pairs: Vec<_> = needed
+                    .iter()
+                    .enumerate()
+                    .map(|(new, old)| (*old, new))
+                    .collect();
                 let width = value.arity();
                 let joined = outer.join_on(value, &pairs);
                 let added = outer_arity + needed.len()..outer_arity + width;
@@ -424,7 +539,11 @@ impl Lowering {
                 group_key: key.map(ScalarExpr::Column).collect(),
                 aggregates: lowered,
             };
-            if global { self.with_default(reduced, outer, defaults) } else { reduced }
+            if global {
+                self.with_default(reduced, outer, defaults)
+            } else {
+                reduced
+            }
         })
     }
 
@@ -458,12 +577,31 @@ impl Lowering {
         width: usize,
         scope: &Scope,
     ) -> AggregateExpr {
-        let HirAggregate { func, args, arg_types, result, distinct, filter, order_by } = aggregate;
+        let HirAggregate {
+            func,
+            args,
+            arg_types,
+            result,
+            distinct,
+            filter,
+            order_by,
+        } = aggregate;
         let arity = width - start;
-        let args = args.into_iter().map(|a| self.scalar(a, input, start, arity, scope)).collect();
+        let args = args
+            .into_iter()
+            .map(|a| self.scalar(a, input, start, arity, scope))
+            .collect();
         let filter = filter.map(|f| self.scalar(f, input, start, arity, scope));
         let order_by = self.orders(order_by, input, start, arity, scope);
-        AggregateExpr { func, args, arg_types, result, distinct, filter, order_by }
+        AggregateExpr {
+            func,
+            args,
+            arg_types,
+            result,
+            distinct,
+            filter,
+            order_by,
+        }
     }
 
     fn orders(
@@ -475,9 +613,18 @@ impl Lowering {
         scope: &Scope,
     ) -> Vec<OrderExpr> {
         let mut lowered = Vec::with_capacity(orders.len());
-        for HirOrder { expr, descending, nulls_last } in orders {
+        for HirOrder {
+            expr,
+            descending,
+            nulls_last,
+        } in orders
+        {
             let expr = self.scalar(expr, input, start, arity, scope);
-            lowered.push(OrderExpr { expr, descending, nulls_last });
+            lowered.push(OrderExpr {
+                expr,
+                descending,
+                nulls_last,
+            });
         }
         lowered
     }
@@ -492,20 +639,40 @@ impl Lowering {
         let width = input.arity();
         let arity = width - start;
         let mut lowered = Vec::with_capacity(functions.len());
-        for HirWindow { func, args, partition_by, order_by, frame, result } in functions {
-            let args =
-                args.into_iter().map(|a| self.scalar(a, &mut input, start, arity, scope)).collect();
+        for HirWindow {
+            func,
+            args,
+            partition_by,
+            order_by,
+            frame,
+            result,
+        } in functions
+        {
+            let args = args
+                .into_iter()
+                .map(|a| self.scalar(a, &mut input, start, arity, scope))
+                .collect();
             let keys = partition_by
                 .into_iter()
                 .map(|p| self.scalar(p, &mut input, start, arity, scope))
                 .collect::<Vec<_>>();
             let partition_by = (0..start).map(ScalarExpr::Column).chain(keys).collect();
             let order_by = self.orders(order_by, &mut input, start, arity, scope);
-            lowered.push(WindowExpr { func, args, partition_by, order_by, frame, result });
+            lowered.push(WindowExpr {
+                func,
+                args,
+                partition_by,
+                order_by,
+                frame,
+                result,
+            });
         }
         let wide = input.arity();
         let added = lowered.len();
-        let windowed = RelExpr::Window { input: Box::new(input), functions: lowered };
+        let windowed = RelExpr::Window {
+            input: Box::new(input),
+            functions: lowered,
+        };
         windowed.project((0..width).chain(wide..wide + added).collect())
     }
 }
@@ -520,7 +687,10 @@ fn flatten_and(predicate: HirScalar, out: &mut Vec<HirScalar>) {
 
 /// The one aggregate of that name among the built-in ones that lowering itself uses.
 fn built_in(name: &str) -> AggregateFunc {
-    aggregate::by_name(name).into_iter().next().expect("lowering's aggregates are registered")
+    aggregate::by_name(name)
+        .into_iter()
+        .next()
+        .expect("lowering's aggregates are registered")
 }
 
 /// `bool_or(column)` as an aggregate.

@@ -81,12 +81,17 @@ impl Name {
     /// The same from identifiers.
     pub(crate) fn from_idents(parts: &[&Ident]) -> Result<Name, PlanError> {
         let position = parts.first().and_then(|i| at(i));
-        let end = parts.last().filter(|i| i.span.end.line > 0).map(|i| i.span.end.column as usize);
+        let end = parts
+            .last()
+            .filter(|i| i.span.end.line > 0)
+            .map(|i| i.span.end.column as usize);
         let folded: Vec<String> = parts.iter().map(|i| fold(i)).collect();
         let (schema, name) = match folded.as_slice() {
             [name] => (None, name.clone()),
             [schema, name] => (Some(schema.clone()), name.clone()),
-            [database, schema, name] if database == "everview" => (Some(schema.clone()), name.clone()),
+            [database, schema, name] if database == "everview" => {
+                (Some(schema.clone()), name.clone())
+            }
             [database, schema, name] => {
                 let message = format!(
                     "cross-database references are not implemented: \"{database}.{schema}.{name}\""
@@ -95,12 +100,16 @@ impl Name {
             }
             _ => {
                 let all = folded.join(".");
-                let message =
-                    format!("improper qualified name (too many dotted names): {all}");
+                let message = format!("improper qualified name (too many dotted names): {all}");
                 return Err(PlanError::syntax(message).at(position));
             }
         };
-        Ok(Name { schema, name, position, end })
+        Ok(Name {
+            schema,
+            name,
+            position,
+            end,
+        })
     }
 
     /// The id in a stored reference: `"$16384"`.
@@ -119,13 +128,19 @@ pub(crate) fn searched<'c>(catalog: &'c Catalog, path: &[String]) -> Vec<&'c Arc
     if !names.contains(&"pg_catalog") {
         names.insert(0, "pg_catalog");
     }
-    names.into_iter().filter_map(|n| catalog.schema(n)).collect()
+    names
+        .into_iter()
+        .filter_map(|n| catalog.schema(n))
+        .collect()
 }
 
 /// The schema of that name.
 pub(crate) fn schema<'c>(catalog: &'c Catalog, name: &str) -> Result<&'c Arc<Object>, PlanError> {
     catalog.schema(name).ok_or_else(|| {
-        PlanError::new(SqlState::INVALID_SCHEMA_NAME, format!("schema \"{name}\" does not exist"))
+        PlanError::new(
+            SqlState::INVALID_SCHEMA_NAME,
+            format!("schema \"{name}\" does not exist"),
+        )
     })
 }
 
@@ -140,7 +155,9 @@ pub(crate) fn lookup<'c>(
     }
     match &name.schema {
         Some(schema) => catalog.in_schema(catalog.schema(schema)?.id, &name.name),
-        None => searched(catalog, path).into_iter().find_map(|s| catalog.in_schema(s.id, &name.name)),
+        None => searched(catalog, path)
+            .into_iter()
+            .find_map(|s| catalog.in_schema(s.id, &name.name)),
     }
 }
 
@@ -151,8 +168,11 @@ pub(crate) fn resolve<'c>(
     name: &Name,
 ) -> Result<&'c Arc<Object>, PlanError> {
     lookup(catalog, path, name).ok_or_else(|| {
-        PlanError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"))
-            .at(name.position)
+        PlanError::new(
+            SqlState::UNDEFINED_TABLE,
+            format!("relation \"{name}\" does not exist"),
+        )
+        .at(name.position)
     })
 }
 
@@ -193,7 +213,12 @@ pub(crate) fn writable_schema(schema: &Object) -> Result<(), PlanError> {
 
 /// Whether an unqualified name finds this object.
 pub(crate) fn is_visible(catalog: &Catalog, path: &[String], object: &Object) -> bool {
-    let name = Name { schema: None, name: object.name.clone(), position: None, end: None };
+    let name = Name {
+        schema: None,
+        name: object.name.clone(),
+        position: None,
+        end: None,
+    };
     lookup(catalog, path, &name).is_some_and(|o| o.id == object.id)
 }
 
@@ -211,7 +236,9 @@ pub(crate) fn display_name(catalog: &Catalog, path: &[String], object: &Object) 
 /// An identifier as SQL text, quoted where it must be.
 pub fn quote(name: &str) -> String {
     let mut chars = name.chars();
-    let plain = chars.next().is_some_and(|c| c.is_ascii_lowercase() || c == '_')
+    let plain = chars
+        .next()
+        .is_some_and(|c| c.is_ascii_lowercase() || c == '_')
         && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     if plain && !is_reserved(name) {
         name.to_string()

@@ -4,11 +4,11 @@
 //! the text names them) stays in it. It never changes the catalog.
 
 use crate::error::PlanError;
+use crate::parse::Mark;
 use crate::scope::Env;
 use everview_catalog::Catalog;
 use everview_expr::{Environment, LocalId, RelationType};
 use everview_repr::{GlobalId, RelationDesc, ScalarType, SqlState};
-use crate::parse::Mark;
 use sqlparser::tokenizer::Span;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -42,13 +42,21 @@ pub(crate) struct Cte {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Mention {
     /// A relation's name in FROM, characters from 1, the end exclusive.
-    Relation { start: usize, end: usize, id: GlobalId },
+    Relation {
+        start: usize,
+        end: usize,
+        id: GlobalId,
+    },
     /// Where its alias and column list are missing, and what to insert there.
     Insert { at: usize, text: String },
     /// A schema qualifier of a column reference, with its dot, to drop.
     Qualifier { start: usize, end: usize },
     /// A column of the one relation at hand, by its position.
-    Column { start: usize, end: usize, column: usize },
+    Column {
+        start: usize,
+        end: usize,
+        column: usize,
+    },
 }
 
 /// Planning of one statement.
@@ -85,7 +93,11 @@ impl<'a> Planner<'a> {
             search_path: context.search_path,
             time_zone: Arc::from(context.time_zone),
             environment: context.environment.clone(),
-            params: context.params.iter().map(|p| p.clone().filter(|t| *t != ScalarType::Unknown)).collect(),
+            params: context
+                .params
+                .iter()
+                .map(|p| p.clone().filter(|t| *t != ScalarType::Unknown))
+                .collect(),
             depends_on: BTreeSet::new(),
             maintained: None,
             ctes: Vec::new(),
@@ -104,7 +116,10 @@ impl<'a> Planner<'a> {
     }
 
     /// Runs one level of recursion, with enough stack and not too deep.
-    pub fn nested<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T, PlanError>) -> Result<T, PlanError> {
+    pub fn nested<T>(
+        &mut self,
+        f: impl FnOnce(&mut Self) -> Result<T, PlanError>,
+    ) -> Result<T, PlanError> {
         if self.depth >= MAX_DEPTH {
             return Err(too_deep());
         }
@@ -141,17 +156,29 @@ impl<'a> Planner<'a> {
 
     /// The types of all parameters, text where nothing said otherwise.
     pub fn param_types(&self) -> Vec<ScalarType> {
-        self.params.iter().map(|p| p.clone().unwrap_or(ScalarType::Text)).collect()
+        self.params
+            .iter()
+            .map(|p| p.clone().unwrap_or(ScalarType::Text))
+            .collect()
     }
 
     /// Notes a column of the one relation at hand, where such notes are asked for.
-    pub fn mention_column(&mut self, first: &sqlparser::ast::Ident, last: &sqlparser::ast::Ident, column: usize) {
+    pub fn mention_column(
+        &mut self,
+        first: &sqlparser::ast::Ident,
+        last: &sqlparser::ast::Ident,
+        column: usize,
+    ) {
         let end = last.span.end;
         if self.mention_columns
             && end.line > 0
             && let Some(start) = crate::names::at(first)
         {
-            self.mentions.push(Mention::Column { start, end: end.column as usize, column });
+            self.mentions.push(Mention::Column {
+                start,
+                end: end.column as usize,
+                column,
+            });
         }
     }
 
@@ -162,14 +189,20 @@ impl<'a> Planner<'a> {
         }
         let end = operand.end.column as usize;
         let first = self.marks.partition_point(|m| m.start < end);
-        self.marks[first..].iter().find(|m| !m.closes).map(|m| m.start)
+        self.marks[first..]
+            .iter()
+            .find(|m| !m.closes)
+            .map(|m| m.start)
     }
 }
 
 /// 54001 as Postgres words it.
 pub(crate) fn too_deep() -> PlanError {
-    PlanError::new(SqlState::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded")
-        .with_hint("The statement nests too deeply.")
+    PlanError::new(
+        SqlState::STATEMENT_TOO_COMPLEX,
+        "stack depth limit exceeded",
+    )
+    .with_hint("The statement nests too deeply.")
 }
 
 /// What an expression may hold, and where it stands.
@@ -188,6 +221,11 @@ pub(crate) struct ExprContext<'e> {
 impl<'e> ExprContext<'e> {
     /// An expression without aggregates.
     pub fn plain(env: &'e Env<'e>, clause: &'static str) -> ExprContext<'e> {
-        ExprContext { env, clause, collector: None, references: None }
+        ExprContext {
+            env,
+            clause,
+            collector: None,
+            references: None,
+        }
     }
 }

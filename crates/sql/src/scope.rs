@@ -60,11 +60,27 @@ impl Scope {
         let columns: Vec<_> = columns
             .into_iter()
             .enumerate()
-            .map(|(index, (name, ty, origin))| ScopeColumn { name, index, ty, origin, table: Some(0) })
+            .map(|(index, (name, ty, origin))| ScopeColumn {
+                name,
+                index,
+                ty,
+                origin,
+                table: Some(0),
+            })
             .collect();
         let arity = columns.len();
         let visible = columns.clone();
-        Scope { tables: vec![ScopeTable { name, schema, id, columns, scalar: false }], visible, arity }
+        Scope {
+            tables: vec![ScopeTable {
+                name,
+                schema,
+                id,
+                columns,
+                scalar: false,
+            }],
+            visible,
+            arity,
+        }
     }
 
     /// This row and another after it.
@@ -136,11 +152,17 @@ pub(crate) struct Env<'e> {
 
 impl<'e> Env<'e> {
     /// No row at all.
-    pub const EMPTY: Env<'static> = Env { frame: None, parent: None };
+    pub const EMPTY: Env<'static> = Env {
+        frame: None,
+        parent: None,
+    };
 
     /// This chain with one more link inside.
     pub fn with(&'e self, frame: Frame<'e>) -> Env<'e> {
-        Env { frame: Some(frame), parent: Some(self) }
+        Env {
+            frame: Some(frame),
+            parent: Some(self),
+        }
     }
 
     /// The rows in view, with their level and whether they may be named.
@@ -177,7 +199,9 @@ impl<'e> Env<'e> {
     pub fn column(&self, name: &str) -> Result<Found, PlanError> {
         for (level, scope, sight) in self.rows() {
             let mut matches = scope.visible.iter().filter(|c| c.name == name);
-            let Some(column) = matches.next() else { continue };
+            let Some(column) = matches.next() else {
+                continue;
+            };
             if sight == Sight::Hidden {
                 continue;
             }
@@ -192,7 +216,12 @@ impl<'e> Env<'e> {
     }
 
     /// The column of a qualified name.
-    pub fn qualified(&self, schema: Option<&str>, table: &str, name: &str) -> Result<Found, PlanError> {
+    pub fn qualified(
+        &self,
+        schema: Option<&str>,
+        table: &str,
+        name: &str,
+    ) -> Result<Found, PlanError> {
         let Some((level, scope, sight)) = self.table_row(schema, table)? else {
             return Err(self.undefined_table(table));
         };
@@ -203,8 +232,14 @@ impl<'e> Env<'e> {
         let Some(column) = matches.next() else {
             let message = format!("column {table}.{name} does not exist");
             let error = PlanError::new(SqlState::UNDEFINED_COLUMN, message);
-            let names = scope.tables_named(schema, table).flat_map(|t| t.columns.iter().map(move |c| (t, c)));
-            return Err(hint_like(error, name, names.map(|(t, c)| (t.name.as_deref(), c.name.as_str()))));
+            let names = scope
+                .tables_named(schema, table)
+                .flat_map(|t| t.columns.iter().map(move |c| (t, c)));
+            return Err(hint_like(
+                error,
+                name,
+                names.map(|(t, c)| (t.name.as_deref(), c.name.as_str())),
+            ));
         };
         if matches.next().is_some() {
             return Err(ambiguous_column(name));
@@ -213,13 +248,23 @@ impl<'e> Env<'e> {
     }
 
     /// The FROM item of a name, with its level.
-    pub fn table(&self, schema: Option<&str>, name: &str) -> Result<Option<(usize, &'e ScopeTable)>, PlanError> {
-        let Some((level, scope, sight)) = self.table_row(schema, name)? else { return Ok(None) };
+    pub fn table(
+        &self,
+        schema: Option<&str>,
+        name: &str,
+    ) -> Result<Option<(usize, &'e ScopeTable)>, PlanError> {
+        let Some((level, scope, sight)) = self.table_row(schema, name)? else {
+            return Ok(None);
+        };
         sight.check(name)?;
         Ok(scope.tables_named(schema, name).next().map(|t| (level, t)))
     }
 
-    fn table_row(&self, schema: Option<&str>, name: &str) -> Result<Option<(usize, &'e Scope, Sight)>, PlanError> {
+    fn table_row(
+        &self,
+        schema: Option<&str>,
+        name: &str,
+    ) -> Result<Option<(usize, &'e Scope, Sight)>, PlanError> {
         for (level, scope, sight) in self.rows() {
             let count = scope.tables_named(schema, name).count();
             if sight == Sight::Hidden || count == 0 {
@@ -236,7 +281,10 @@ impl<'e> Env<'e> {
 
     /// 42P01 as Postgres words it.
     pub fn undefined_table(&self, name: &str) -> PlanError {
-        let hidden = self.rows().into_iter().any(|(_, s, _)| s.tables_named(None, name).next().is_some());
+        let hidden = self
+            .rows()
+            .into_iter()
+            .any(|(_, s, _)| s.tables_named(None, name).next().is_some());
         if hidden {
             let message = format!("invalid reference to FROM-clause entry for table \"{name}\"");
             return PlanError::new(SqlState::UNDEFINED_TABLE, message).with_hint(format!(
@@ -244,11 +292,16 @@ impl<'e> Env<'e> {
             ));
         }
         for (_, scope, _) in self.rows() {
-            let alias = scope.tables.iter().find(|t| t.schema.as_deref() == Some(name));
+            let alias = scope
+                .tables
+                .iter()
+                .find(|t| t.schema.as_deref() == Some(name));
             if let Some(alias) = alias.and_then(|t| t.name.as_deref()) {
-                let message = format!("invalid reference to FROM-clause entry for table \"{name}\"");
-                return PlanError::new(SqlState::UNDEFINED_TABLE, message)
-                    .with_hint(format!("Perhaps you meant to reference the table alias \"{alias}\"."));
+                let message =
+                    format!("invalid reference to FROM-clause entry for table \"{name}\"");
+                return PlanError::new(SqlState::UNDEFINED_TABLE, message).with_hint(format!(
+                    "Perhaps you meant to reference the table alias \"{alias}\"."
+                ));
             }
         }
         let message = format!("missing FROM-clause entry for table \"{name}\"");
@@ -256,22 +309,33 @@ impl<'e> Env<'e> {
     }
 
     fn undefined_column(&self, name: &str) -> PlanError {
-        let error =
-            PlanError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist"));
+        let error = PlanError::new(
+            SqlState::UNDEFINED_COLUMN,
+            format!("column \"{name}\" does not exist"),
+        );
         let rows = self.rows();
         for (_, scope, sight) in &rows {
             let hidden = scope.visible.iter().find(|c| c.name == name);
             if let (Sight::Hidden, Some(column)) = (sight, hidden) {
-                let table = column.table.and_then(|t| scope.tables[t].name.as_deref()).unwrap_or("");
+                let table = column
+                    .table
+                    .and_then(|t| scope.tables[t].name.as_deref())
+                    .unwrap_or("");
                 return error.with_hint(format!(
                     "There is a column named \"{name}\" in table \"{table}\", but it cannot be referenced from this part of the query."
                 ));
             }
         }
-        let names = rows.iter().filter(|(_, _, sight)| *sight != Sight::Hidden).flat_map(|(_, scope, _)| {
-            let named = |c: &ScopeColumn| c.table.and_then(|t| scope.tables[t].name.as_deref());
-            scope.visible.iter().map(move |c| (named(c), c.name.as_str()))
-        });
+        let names = rows
+            .iter()
+            .filter(|(_, _, sight)| *sight != Sight::Hidden)
+            .flat_map(|(_, scope, _)| {
+                let named = |c: &ScopeColumn| c.table.and_then(|t| scope.tables[t].name.as_deref());
+                scope
+                    .visible
+                    .iter()
+                    .map(move |c| (named(c), c.name.as_str()))
+            });
         hint_like(error, name, names)
     }
 }
@@ -298,12 +362,21 @@ impl Sight {
 }
 
 fn found(level: usize, column: &ScopeColumn) -> Found {
-    let reference = ColumnRef { level, column: column.index };
-    Found { reference, ty: column.ty.clone() }
+    let reference = ColumnRef {
+        level,
+        column: column.index,
+    };
+    Found {
+        reference,
+        ty: column.ty.clone(),
+    }
 }
 
 fn ambiguous_column(name: &str) -> PlanError {
-    PlanError::new(SqlState::AMBIGUOUS_COLUMN, format!("column reference \"{name}\" is ambiguous"))
+    PlanError::new(
+        SqlState::AMBIGUOUS_COLUMN,
+        format!("column reference \"{name}\" is ambiguous"),
+    )
 }
 
 /// Postgres's hint at similar names: those within half the name's length, the nearest, at most two.
@@ -333,8 +406,9 @@ fn hint_like<'n>(
     match best.as_slice() {
         [] => error,
         [one] => error.with_hint(format!("Perhaps you meant to reference the column {one}.")),
-        [one, two] => error
-            .with_hint(format!("Perhaps you meant to reference the column {one} or the column {two}.")),
+        [one, two] => error.with_hint(format!(
+            "Perhaps you meant to reference the column {one} or the column {two}."
+        )),
         _ => error,
     }
 }

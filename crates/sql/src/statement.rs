@@ -30,7 +30,10 @@ pub fn plan(parsed: &Parsed, context: &PlanContext<'_>) -> Result<Planned, PlanE
     parsed.with_statement(|statement| {
         let mut planner = Planner::new(context, &parsed.marks);
         let plan = planner.statement(statement)?;
-        Ok(Planned { plan, param_types: planner.param_types() })
+        Ok(Planned {
+            plan,
+            param_types: planner.param_types(),
+        })
     })
 }
 
@@ -43,11 +46,19 @@ pub fn result_desc(plan: &Plan) -> Option<RelationDesc> {
         Plan::Update(update) => update.returning.clone(),
         Plan::Delete(delete) => delete.returning.clone(),
         Plan::Subscribe(subscribe) => Some(subscribe_desc(subscribe)),
-        Plan::Explain(_) => Some(RelationDesc::new([("QUERY PLAN", ScalarType::Text.not_null())])),
-        Plan::Show(Some(name)) => Some(RelationDesc::new([(name.clone(), ScalarType::Text.not_null())])),
+        Plan::Explain(_) => Some(RelationDesc::new([(
+            "QUERY PLAN",
+            ScalarType::Text.not_null(),
+        )])),
+        Plan::Show(Some(name)) => Some(RelationDesc::new([(
+            name.clone(),
+            ScalarType::Text.not_null(),
+        )])),
         Plan::Show(None) => {
             let column = |n: &str| (n.to_string(), ScalarType::Text.nullable());
-            Some(RelationDesc::new(["name", "setting", "description"].map(column)))
+            Some(RelationDesc::new(
+                ["name", "setting", "description"].map(column),
+            ))
         }
         _ => None,
     }
@@ -59,63 +70,109 @@ pub fn subscribe_desc(subscribe: &SubscribePlan) -> RelationDesc {
     if subscribe.progress {
         columns.push(("mz_progressed".to_string(), ScalarType::Bool.not_null()));
     }
-    columns.push(("mz_diff".to_string(), ScalarType::Int64.nullable().with_nullable(subscribe.progress)));
+    columns.push((
+        "mz_diff".to_string(),
+        ScalarType::Int64
+            .nullable()
+            .with_nullable(subscribe.progress),
+    ));
     let mut desc = RelationDesc::new(columns);
-    desc.columns.extend(subscribe.desc.columns.iter().cloned().map(|mut c| {
-        c.ty.nullable |= subscribe.progress;
-        c
-    }));
+    desc.columns
+        .extend(subscribe.desc.columns.iter().cloned().map(|mut c| {
+            c.ty.nullable |= subscribe.progress;
+            c
+        }));
     desc
 }
 
 impl Planner<'_> {
     fn statement(&mut self, statement: &Statement) -> Result<Plan, PlanError> {
         Ok(match statement {
-            Statement::Query { query, as_of } => Plan::Select(self.select_plan(query, as_of.as_ref())?),
+            Statement::Query { query, as_of } => {
+                Plan::Select(self.select_plan(query, as_of.as_ref())?)
+            }
             Statement::Insert(insert) => Plan::Insert(self.insert(insert)?),
             Statement::Update(update) => Plan::Update(self.update(update)?),
             Statement::Delete(delete) => Plan::Delete(self.delete(delete)?),
             Statement::Truncate { names } => self.truncate(names)?,
-            Statement::CreateTable { table, append_only, with_data } => {
-                Plan::CreateTable(self.create_table(table, *append_only, *with_data)?)
-            }
-            Statement::CreateSchema { name, if_not_exists } => self.create_schema(name.as_ref(), *if_not_exists)?,
+            Statement::CreateTable {
+                table,
+                append_only,
+                with_data,
+            } => Plan::CreateTable(self.create_table(table, *append_only, *with_data)?),
+            Statement::CreateSchema {
+                name,
+                if_not_exists,
+            } => self.create_schema(name.as_ref(), *if_not_exists)?,
             Statement::CreateView(view) => Plan::CreateView(self.create_view(view)?),
             Statement::CreateIndex(index) => Plan::CreateIndex(self.create_index(index)?),
             Statement::Drop(drop) => self.drop_objects(drop)?,
             Statement::Alter(alter) => self.alter(alter)?,
-            Statement::Comment { kind, name, column, text } => {
-                self.comment(*kind, name, column.as_ref(), text.clone())?
-            }
+            Statement::Comment {
+                kind,
+                name,
+                column,
+                text,
+            } => self.comment(*kind, name, column.as_ref(), text.clone())?,
             Statement::Subscribe(subscribe) => Plan::Subscribe(self.subscribe(subscribe)?),
             Statement::Explain(explain) => Plan::Explain(self.explain(explain)?),
-            Statement::Declare { name, statement, hold } => {
+            Statement::Declare {
+                name,
+                statement,
+                hold,
+            } => {
                 let query = Box::new(self.statement(statement)?);
-                Plan::Declare { name: fold(name), query, hold: *hold }
+                Plan::Declare {
+                    name: fold(name),
+                    query,
+                    hold: *hold,
+                }
             }
-            Statement::Fetch { name, count, timeout } => {
+            Statement::Fetch {
+                name,
+                count,
+                timeout,
+            } => {
                 let timeout = timeout.as_deref().map(timeout_micros).transpose()?;
-                Plan::Fetch { name: fold(name), count: *count, timeout }
+                Plan::Fetch {
+                    name: fold(name),
+                    count: *count,
+                    timeout,
+                }
             }
             Statement::Close(name) => Plan::Close(name.as_ref().map(fold)),
             Statement::Copy(copy) => Plan::Copy(self.copy(copy)?),
-            Statement::Begin { read_only } => Plan::Begin { read_only: *read_only },
+            Statement::Begin { read_only } => Plan::Begin {
+                read_only: *read_only,
+            },
             Statement::Commit { chain } => Plan::Commit { chain: *chain },
             Statement::Rollback { chain } => Plan::Rollback { chain: *chain },
-            Statement::Set { name, value, local } => {
-                Plan::Set { name: name.clone(), value: value.clone(), local: *local }
-            }
+            Statement::Set { name, value, local } => Plan::Set {
+                name: name.clone(),
+                value: value.clone(),
+                local: *local,
+            },
             Statement::Reset(name) => Plan::Reset(name.clone()),
             Statement::Show(name) => Plan::Show(name.clone()),
             Statement::Discard(what) => Plan::Discard(what.clone()),
             Statement::Prepare { name, types, sql } => {
                 let resolve = |t| types::resolve(t).at(types::position(t)).map(|(ty, _)| ty);
                 let types = types.iter().map(resolve).collect::<Result<_, _>>()?;
-                Plan::Prepare { name: fold(name), sql: sql.clone(), types }
+                Plan::Prepare {
+                    name: fold(name),
+                    sql: sql.clone(),
+                    types,
+                }
             }
             Statement::Execute { name, args } => {
-                let args = args.iter().map(|a| self.constant(a, "EXECUTE")).collect::<Result<_, _>>()?;
-                Plan::Execute { name: fold(name), args }
+                let args = args
+                    .iter()
+                    .map(|a| self.constant(a, "EXECUTE"))
+                    .collect::<Result<_, _>>()?;
+                Plan::Execute {
+                    name: fold(name),
+                    args,
+                }
             }
             Statement::Deallocate(name) => Plan::Deallocate(name.as_ref().map(fold)),
             Statement::Nothing { tag, names } => {
@@ -128,7 +185,11 @@ impl Planner<'_> {
     }
 
     /// An expression without rows, with its type.
-    pub(crate) fn constant(&mut self, expr: &Expr, clause: &'static str) -> Result<(ScalarExpr, ScalarType), PlanError> {
+    pub(crate) fn constant(
+        &mut self,
+        expr: &Expr,
+        clause: &'static str,
+    ) -> Result<(ScalarExpr, ScalarType), PlanError> {
         let scope = Scope::default();
         let env = Env::EMPTY.with(Frame::Row(&scope));
         let value = self.expr(expr, &ExprContext::plain(&env, clause))?;
@@ -141,19 +202,48 @@ impl Planner<'_> {
         }
     }
 
-    pub(crate) fn select_plan(&mut self, query: &Query, as_of: Option<&Expr>) -> Result<SelectPlan, PlanError> {
+    pub(crate) fn select_plan(
+        &mut self,
+        query: &Query,
+        as_of: Option<&Expr>,
+    ) -> Result<SelectPlan, PlanError> {
         let as_of = as_of.map(|e| self.as_of(e)).transpose()?;
         let plan = self.query(query, &Env::EMPTY)?;
         Ok(self.finish_select(plan, as_of).1)
     }
 
     /// The lowered plan of a query and its hir.
-    fn finish_select(&mut self, plan: QueryPlan, as_of: Option<ScalarExpr>) -> (HirRel, SelectPlan) {
-        let QueryPlan { rel, project, desc, order, limits, arity: _ } = plan;
-        let finishing = Finishing { order_by: order, limit: limits.limit, offset: limits.offset, project };
+    fn finish_select(
+        &mut self,
+        plan: QueryPlan,
+        as_of: Option<ScalarExpr>,
+    ) -> (HirRel, SelectPlan) {
+        let QueryPlan {
+            rel,
+            project,
+            desc,
+            order,
+            limits,
+            arity: _,
+        } = plan;
+        let finishing = Finishing {
+            order_by: order,
+            limit: limits.limit,
+            offset: limits.offset,
+            project,
+        };
         let expr = lower(rel.clone());
         let depends_on = self.depends_on.clone();
-        (rel, SelectPlan { expr, finishing, desc, depends_on, as_of })
+        (
+            rel,
+            SelectPlan {
+                expr,
+                finishing,
+                desc,
+                depends_on,
+                as_of,
+            },
+        )
     }
 
     fn as_of(&mut self, expr: &Expr) -> Result<ScalarExpr, PlanError> {
@@ -165,18 +255,31 @@ impl Planner<'_> {
         let to = match value.scalar() {
             ScalarType::Int16 | ScalarType::Int32 => ScalarType::Int64,
             ScalarType::Date | ScalarType::Timestamp => ScalarType::TimestampTz,
-            ty @ (ScalarType::Int64 | ScalarType::Numeric | ScalarType::Text | ScalarType::TimestampTz) => ty.clone(),
+            ty @ (ScalarType::Int64
+            | ScalarType::Numeric
+            | ScalarType::Text
+            | ScalarType::TimestampTz) => ty.clone(),
             other => {
-                let message = format!("AS OF takes a timestamp, not a value of type {}", other.sql_name());
+                let message = format!(
+                    "AS OF takes a timestamp, not a value of type {}",
+                    other.sql_name()
+                );
                 return Err(PlanError::new(SqlState::DATATYPE_MISMATCH, message).at(position));
             }
         };
         let value = self.explicit_cast(value, &to, Typmod::NONE)?;
-        to_plain_scalar(&value.expr).ok_or_else(|| PlanError::unsupported("a subquery in AS OF").at(position))
+        to_plain_scalar(&value.expr)
+            .ok_or_else(|| PlanError::unsupported("a subquery in AS OF").at(position))
     }
 
     pub(crate) fn subscribe(&mut self, subscribe: &Subscribe) -> Result<SubscribePlan, PlanError> {
-        let Subscribe { target, snapshot, progress, as_of, up_to } = subscribe;
+        let Subscribe {
+            target,
+            snapshot,
+            progress,
+            as_of,
+            up_to,
+        } = subscribe;
         let as_of = as_of.as_ref().map(|e| self.as_of(e)).transpose()?;
         let up_to = up_to.as_ref().map(|e| self.as_of(e)).transpose()?;
         self.maintained = Some("SUBSCRIBE");
@@ -210,19 +313,41 @@ impl Planner<'_> {
             ExplainTarget::View { name, materialized } => {
                 let object = names::resolve(self.catalog, self.search_path, name)?.clone();
                 let view = match (&object.kind, materialized) {
-                    (ObjectKind::View(view), false) | (ObjectKind::MaterializedView(view), true) => view,
-                    (_, true) => return Err(wrong_kind(&object.name, "materialized view").at(name.position)),
+                    (ObjectKind::View(view), false)
+                    | (ObjectKind::MaterializedView(view), true) => view,
+                    (_, true) => {
+                        return Err(wrong_kind(&object.name, "materialized view").at(name.position));
+                    }
                     (_, false) => return Err(wrong_kind(&object.name, "view").at(name.position)),
                 };
-                let rel = crate::stored::view_hir(self.catalog, view, self.environment.clone(), None)?;
-                let finishing = Finishing { project: (0..view.desc.arity()).collect(), ..Finishing::default() };
+                let rel =
+                    crate::stored::view_hir(self.catalog, view, self.environment.clone(), None)?;
+                let finishing = Finishing {
+                    project: (0..view.desc.arity()).collect(),
+                    ..Finishing::default()
+                };
                 let expr: RelExpr = lower(rel.clone());
                 let depends_on = view.depends_on.clone();
                 let desc = view.desc.clone();
-                (rel, SelectPlan { expr, finishing, desc, depends_on, as_of: None }, *materialized)
+                (
+                    rel,
+                    SelectPlan {
+                        expr,
+                        finishing,
+                        desc,
+                        depends_on,
+                        as_of: None,
+                    },
+                    *materialized,
+                )
             }
         };
-        Ok(ExplainPlan { stage, raw: format!("{rel:#?}"), select, maintained })
+        Ok(ExplainPlan {
+            stage,
+            raw: format!("{rel:#?}"),
+            select,
+            maintained,
+        })
     }
 
     pub(crate) fn copy(&mut self, copy: &crate::parse::Copy) -> Result<CopyPlan, PlanError> {
@@ -232,8 +357,15 @@ impl Planner<'_> {
 
 /// `"x" is not a view` (42809).
 pub(crate) fn wrong_kind(name: &str, kind: &str) -> PlanError {
-    let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
-    PlanError::new(SqlState::WRONG_OBJECT_TYPE, format!("\"{name}\" is not {article} {kind}"))
+    let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
+    };
+    PlanError::new(
+        SqlState::WRONG_OBJECT_TYPE,
+        format!("\"{name}\" is not {article} {kind}"),
+    )
 }
 
 /// FETCH's timeout: an interval, or a number of seconds.
@@ -248,8 +380,13 @@ fn timeout_micros(text: &str) -> Result<u64, PlanError> {
         return Err(PlanError::syntax("a timeout is an interval"));
     };
     let days = i64::from(interval.months) * 30 + i64::from(interval.days);
-    let micros = days.saturating_mul(86_400_000_000).saturating_add(interval.micros);
+    let micros = days
+        .saturating_mul(86_400_000_000)
+        .saturating_add(interval.micros);
     u64::try_from(micros).map_err(|_| {
-        PlanError::new(SqlState::INVALID_PARAMETER_VALUE, format!("the timeout {text} is negative"))
+        PlanError::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!("the timeout {text} is negative"),
+        )
     })
 }

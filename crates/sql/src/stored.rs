@@ -28,7 +28,9 @@ pub(crate) fn stored_text(sql: &str, start: usize, mentions: &[Mention]) -> Stri
             Mention::Relation { start, end, id } => (*start, *end, format!("\"${}\"", id.0)),
             Mention::Insert { at, text } => (*at, *at, text.clone()),
             Mention::Qualifier { start, end } => (*start, *end, String::new()),
-            Mention::Column { start, end, column } => (*start, *end, format!("\"${}\"", column + 1)),
+            Mention::Column { start, end, column } => {
+                (*start, *end, format!("\"${}\"", column + 1))
+            }
         })
         .filter(|(from, _, _)| *from >= start)
         .map(|(from, to, text)| (from - start, to - start, text))
@@ -58,7 +60,13 @@ pub(crate) fn view_hir(
     environment: Option<Arc<dyn Environment>>,
     maintained: Option<&'static str>,
 ) -> Result<HirRel, PlanError> {
-    let context = PlanContext { catalog, search_path: &[], time_zone: &view.time_zone, params: &[], environment };
+    let context = PlanContext {
+        catalog,
+        search_path: &[],
+        time_zone: &view.time_zone,
+        params: &[],
+        environment,
+    };
     parse::with_query(&view.sql, |query, marks| {
         let mut planner = Planner::new(&context, marks);
         planner.maintained = maintained;
@@ -79,11 +87,18 @@ pub fn plan_scalar_text(
     desc: &RelationDesc,
     text: &str,
 ) -> Result<ScalarExpr, PlanError> {
-    let context = PlanContext { catalog, search_path: &[], time_zone: "UTC", params: &[], environment: None };
+    let context = PlanContext {
+        catalog,
+        search_path: &[],
+        time_zone: "UTC",
+        params: &[],
+        environment: None,
+    };
     parse::with_expr(text, |expr, marks| {
         let mut planner = Planner::new(&context, marks);
         let value = planner.positional(expr, desc)?;
-        to_plain_scalar(&value.expr).ok_or_else(|| PlanError::unsupported("a subquery in a stored expression"))
+        to_plain_scalar(&value.expr)
+            .ok_or_else(|| PlanError::unsupported("a subquery in a stored expression"))
     })
 }
 
@@ -107,16 +122,24 @@ impl Planner<'_> {
 
 /// A stored query as a user reads it: current names, qualified where the search path does not find them.
 pub fn display_definition(catalog: &Catalog, search_path: &[String], sql: &str) -> String {
-    let Ok(tokens) = parse::tokens(sql) else { return sql.to_string() };
+    let Ok(tokens) = parse::tokens(sql) else {
+        return sql.to_string();
+    };
     let mut edits = Vec::new();
     for (i, token) in tokens.iter().enumerate() {
-        let Some(id) = stored_number(&token.token) else { continue };
-        let Some(object) = catalog.get(GlobalId(id)) else { continue };
+        let Some(id) = stored_number(&token.token) else {
+            continue;
+        };
+        let Some(object) = catalog.get(GlobalId(id)) else {
+            continue;
+        };
         let name = names::display_name(catalog, search_path, object);
         let (from, to) = span(token);
         edits.push((from, to, name));
-        let columns: Vec<String> =
-            object.desc().map(|d| d.names().map(str::to_string).collect()).unwrap_or_default();
+        let columns: Vec<String> = object
+            .desc()
+            .map(|d| d.names().map(str::to_string).collect())
+            .unwrap_or_default();
         edits.extend(redundant(&tokens, i + 1, &object.name, &columns));
     }
     apply(sql, edits)
@@ -124,10 +147,13 @@ pub fn display_definition(catalog: &Catalog, search_path: &[String], sql: &str) 
 
 /// A stored expression with its columns' current names.
 pub fn display_expression(desc: &RelationDesc, sql: &str) -> String {
-    let Ok(tokens) = parse::tokens(sql) else { return sql.to_string() };
+    let Ok(tokens) = parse::tokens(sql) else {
+        return sql.to_string();
+    };
     let mut edits = Vec::new();
     for token in &tokens {
-        let column = stored_number(&token.token).and_then(|n| desc.columns.get((n as usize).checked_sub(1)?));
+        let column = stored_number(&token.token)
+            .and_then(|n| desc.columns.get((n as usize).checked_sub(1)?));
         if let Some(column) = column {
             let (from, to) = span(token);
             edits.push((from, to, quote(&column.name)));
@@ -137,31 +163,53 @@ pub fn display_expression(desc: &RelationDesc, sql: &str) -> String {
 }
 
 fn span(token: &TokenWithSpan) -> (usize, usize) {
-    (token.span.start.column as usize, token.span.end.column as usize)
+    (
+        token.span.start.column as usize,
+        token.span.end.column as usize,
+    )
 }
 
 /// The number in `"$16384"`.
 fn stored_number(token: &Token) -> Option<u32> {
     match token {
-        Token::Word(Word { value, quote_style: Some('"'), .. }) => value.strip_prefix('$')?.parse().ok(),
+        Token::Word(Word {
+            value,
+            quote_style: Some('"'),
+            ..
+        }) => value.strip_prefix('$')?.parse().ok(),
         _ => None,
     }
 }
 
 fn word(token: &Token) -> Option<String> {
     match token {
-        Token::Word(Word { value, quote_style: None, .. }) => Some(value.to_ascii_lowercase()),
-        Token::Word(Word { value, quote_style: Some('"'), .. }) => Some(value.clone()),
+        Token::Word(Word {
+            value,
+            quote_style: None,
+            ..
+        }) => Some(value.to_ascii_lowercase()),
+        Token::Word(Word {
+            value,
+            quote_style: Some('"'),
+            ..
+        }) => Some(value.clone()),
         _ => None,
     }
 }
 
 /// What of `AS name(columns)` after a relation says no more than the relation's own names.
-fn redundant(tokens: &[TokenWithSpan], at: usize, name: &str, columns: &[String]) -> Vec<(usize, usize, String)> {
+fn redundant(
+    tokens: &[TokenWithSpan],
+    at: usize,
+    name: &str,
+    columns: &[String],
+) -> Vec<(usize, usize, String)> {
     let token = |i: usize| tokens.get(i).map(|t| &t.token);
     let explicit = token(at).and_then(word).as_deref() == Some("as");
     let alias_at = at + usize::from(explicit);
-    let Some(alias) = token(alias_at).and_then(word) else { return vec![] };
+    let Some(alias) = token(alias_at).and_then(word) else {
+        return vec![];
+    };
     if token(alias_at + 1) != Some(&Token::LParen) {
         return vec![];
     }
@@ -180,7 +228,11 @@ fn redundant(tokens: &[TokenWithSpan], at: usize, name: &str, columns: &[String]
     }
     // The white space before goes with what is taken out.
     let end = span(&tokens[i]).1;
-    let start = if alias == name { span(&tokens[at - 1]).1 } else { span(&tokens[alias_at]).1 };
+    let start = if alias == name {
+        span(&tokens[at - 1]).1
+    } else {
+        span(&tokens[alias_at]).1
+    };
     vec![(start, end, String::new())]
 }
 

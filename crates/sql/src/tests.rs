@@ -1,5 +1,6 @@
 //! Planning, tested over a small catalog.
 
+mod corpus;
 mod ddl;
 mod errors;
 mod queries;

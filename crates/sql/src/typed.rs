@@ -23,12 +23,20 @@ impl Typed {
     /// A constant.
     pub fn literal(datum: Datum<'_>, scalar: ScalarType, position: Option<usize>) -> Typed {
         let ty = scalar.nullable().with_nullable(datum.is_null());
-        Typed { expr: HirScalar::Literal(Row::pack([datum]), ty.clone()), ty, position }
+        Typed {
+            expr: HirScalar::Literal(Row::pack([datum]), ty.clone()),
+            ty,
+            position,
+        }
     }
 
     /// A boolean expression.
     pub fn boolean(expr: HirScalar, nullable: bool, position: Option<usize>) -> Typed {
-        Typed { expr, ty: ScalarType::Bool.nullable().with_nullable(nullable), position }
+        Typed {
+            expr,
+            ty: ScalarType::Bool.nullable().with_nullable(nullable),
+            position,
+        }
     }
 
     /// Its type without the modifier.
@@ -68,7 +76,11 @@ impl Planner<'_> {
         }
         let Some(func) = casts::cast_func(&value.ty.scalar, to) else {
             // Types of one representation: the value stays, the type changes.
-            let ty = ColumnType { scalar: to.clone(), typmod: Typmod::NONE, nullable: value.ty.nullable };
+            let ty = ColumnType {
+                scalar: to.clone(),
+                typmod: Typmod::NONE,
+                nullable: value.ty.nullable,
+            };
             return Ok(Some(Typed { ty, ..value }));
         };
         let types = self.call_types(vec![value.ty.scalar.clone()], to.clone(), Typmod::NONE);
@@ -96,7 +108,12 @@ impl Planner<'_> {
         self.apply_typmod(cast, typmod, registry::TYPMOD)
     }
 
-    fn cast_or_fail(&mut self, value: Typed, to: &ScalarType, context: CastContext) -> Result<Typed, PlanError> {
+    fn cast_or_fail(
+        &mut self,
+        value: Typed,
+        to: &ScalarType,
+        context: CastContext,
+    ) -> Result<Typed, PlanError> {
         let (from, position) = (value.ty.scalar.sql_name(), value.position);
         self.cast(value, to, context)?.ok_or_else(|| {
             let message = format!("cannot cast type {from} to {}", to.sql_name());
@@ -118,7 +135,11 @@ impl Planner<'_> {
         let scalar = value.ty.scalar.clone();
         let funcs = registry::candidates(function);
         let Some(func) = funcs.first().copied() else {
-            return Err(PlanError::unsupported(format!("a modifier of type {}", scalar.sql_name())).at(position));
+            return Err(PlanError::unsupported(format!(
+                "a modifier of type {}",
+                scalar.sql_name()
+            ))
+            .at(position));
         };
         let types = self.call_types(vec![scalar.clone()], scalar, typmod);
         let mut result = functions::call(func, vec![value], types, position);
@@ -132,11 +153,23 @@ impl Planner<'_> {
         let Typed { expr, ty, position } = value;
         match expr {
             HirScalar::Parameter(n, _) => {
-                let to = if *to == ScalarType::Unknown { ScalarType::Text } else { to.clone() };
+                let to = if *to == ScalarType::Unknown {
+                    ScalarType::Text
+                } else {
+                    to.clone()
+                };
                 let settled = self.settle_parameter(n, &to, position)?;
                 let ty = settled.clone().nullable();
-                let value = Typed { expr: HirScalar::Parameter(n, settled), ty, position };
-                if *value.scalar() == to { Ok(value) } else { self.explicit_cast(value, &to, Typmod::NONE) }
+                let value = Typed {
+                    expr: HirScalar::Parameter(n, settled),
+                    ty,
+                    position,
+                };
+                if *value.scalar() == to {
+                    Ok(value)
+                } else {
+                    self.explicit_cast(value, &to, Typmod::NONE)
+                }
             }
             HirScalar::Literal(row, _) => {
                 let Datum::Text(text) = row.first() else {
@@ -146,7 +179,14 @@ impl Planner<'_> {
             }
             expr => {
                 // A column of unknown type is text in all but name.
-                let text = Typed { expr, ty: ColumnType { scalar: ScalarType::Text, ..ty }, position };
+                let text = Typed {
+                    expr,
+                    ty: ColumnType {
+                        scalar: ScalarType::Text,
+                        ..ty
+                    },
+                    position,
+                };
                 match self.cast(text, to, CastContext::Explicit)? {
                     Some(cast) => Ok(cast),
                     None => Err(PlanError::new(
@@ -177,7 +217,11 @@ impl Planner<'_> {
             _ => {
                 let text = Typed::literal(Datum::Text(text), ScalarType::Text, position);
                 let Some(func) = casts::cast_func(&ScalarType::Text, to) else {
-                    return Err(PlanError::unsupported(format!("text input of type {}", to.sql_name())).at(position));
+                    return Err(PlanError::unsupported(format!(
+                        "text input of type {}",
+                        to.sql_name()
+                    ))
+                    .at(position));
                 };
                 let types = self.call_types(vec![ScalarType::Text], to.clone(), Typmod::NONE);
                 self.check_volatility(func, position)?;
@@ -190,53 +234,92 @@ impl Planner<'_> {
 
     /// Text where the type is still unknown: the type of an output column.
     pub(crate) fn resolve_unknown(&mut self, value: Typed) -> Result<Typed, PlanError> {
-        if value.is_unknown() { self.coerce(value, &ScalarType::Text) } else { Ok(value) }
+        if value.is_unknown() {
+            self.coerce(value, &ScalarType::Text)
+        } else {
+            Ok(value)
+        }
     }
 
     /// A boolean, as WHERE and the like ask for it.
-    pub(crate) fn coerce_boolean(&mut self, value: Typed, clause: &str) -> Result<Typed, PlanError> {
+    pub(crate) fn coerce_boolean(
+        &mut self,
+        value: Typed,
+        clause: &str,
+    ) -> Result<Typed, PlanError> {
         let (from, position) = (value.ty.scalar.sql_name(), value.position);
-        self.cast(value, &ScalarType::Bool, CastContext::Implicit)?.ok_or_else(|| {
-            let message = format!("argument of {clause} must be type boolean, not type {from}");
-            PlanError::new(SqlState::DATATYPE_MISMATCH, message).at(position)
-        })
+        self.cast(value, &ScalarType::Bool, CastContext::Implicit)?
+            .ok_or_else(|| {
+                let message = format!("argument of {clause} must be type boolean, not type {from}");
+                PlanError::new(SqlState::DATATYPE_MISMATCH, message).at(position)
+            })
     }
 
     /// Brings several values to one type, as UNION, CASE and the like do.
-    pub(crate) fn common_type(&mut self, values: &[Typed], context: &str) -> Result<ScalarType, PlanError> {
+    pub(crate) fn common_type(
+        &mut self,
+        values: &[Typed],
+        context: &str,
+    ) -> Result<ScalarType, PlanError> {
         let types: Vec<_> = values.iter().map(|v| v.ty.scalar.clone()).collect();
         everview_expr::resolve::common_type(&types).map_err(|mismatch| {
-            let place = values.iter().find(|v| v.ty.scalar == mismatch.right).and_then(|v| v.position);
+            let place = values
+                .iter()
+                .find(|v| v.ty.scalar == mismatch.right)
+                .and_then(|v| v.position);
             PlanError::from(mismatch.into_error(context)).at(place)
         })
     }
 
     /// Coerces all of them to their common type.
-    pub(crate) fn to_common_type(&mut self, values: Vec<Typed>, context: &str) -> Result<Vec<Typed>, PlanError> {
+    pub(crate) fn to_common_type(
+        &mut self,
+        values: Vec<Typed>,
+        context: &str,
+    ) -> Result<Vec<Typed>, PlanError> {
         let common = self.common_type(&values, context)?;
-        values.into_iter().map(|v| self.coerce_to_common(v, &common, context)).collect()
+        values
+            .into_iter()
+            .map(|v| self.coerce_to_common(v, &common, context))
+            .collect()
     }
 
-    fn coerce_to_common(&mut self, value: Typed, common: &ScalarType, context: &str) -> Result<Typed, PlanError> {
+    fn coerce_to_common(
+        &mut self,
+        value: Typed,
+        common: &ScalarType,
+        context: &str,
+    ) -> Result<Typed, PlanError> {
         let (from, position) = (value.ty.scalar.sql_name(), value.position);
-        self.cast(value, common, CastContext::Implicit)?.ok_or_else(|| {
-            let message = format!("{context} could not convert type {from} to {}", common.sql_name());
-            PlanError::new(SqlState::CANNOT_COERCE, message).at(position)
-        })
+        self.cast(value, common, CastContext::Implicit)?
+            .ok_or_else(|| {
+                let message = format!(
+                    "{context} could not convert type {from} to {}",
+                    common.sql_name()
+                );
+                PlanError::new(SqlState::CANNOT_COERCE, message).at(position)
+            })
     }
 
     /// What INSERT and UPDATE do with a value for a column.
-    pub(crate) fn assign(&mut self, value: Typed, column: &str, ty: &ColumnType) -> Result<Typed, PlanError> {
+    pub(crate) fn assign(
+        &mut self,
+        value: Typed,
+        column: &str,
+        ty: &ColumnType,
+    ) -> Result<Typed, PlanError> {
         let (from, position) = (value.ty.scalar.sql_name(), value.position);
-        let cast = self.cast(value, &ty.scalar, CastContext::Assignment)?.ok_or_else(|| {
-            let message = format!(
-                "column \"{column}\" is of type {} but expression is of type {from}",
-                ty.scalar.sql_name()
-            );
-            PlanError::new(SqlState::DATATYPE_MISMATCH, message)
-                .with_hint("You will need to rewrite or cast the expression.")
-                .at(position)
-        })?;
+        let cast = self
+            .cast(value, &ty.scalar, CastContext::Assignment)?
+            .ok_or_else(|| {
+                let message = format!(
+                    "column \"{column}\" is of type {} but expression is of type {from}",
+                    ty.scalar.sql_name()
+                );
+                PlanError::new(SqlState::DATATYPE_MISMATCH, message)
+                    .with_hint("You will need to rewrite or cast the expression.")
+                    .at(position)
+            })?;
         self.apply_typmod(cast, ty.typmod, registry::TYPMOD_ASSIGNMENT)
     }
 }

@@ -4,8 +4,8 @@ use crate::error::PlanError;
 use crate::names;
 use everview_repr::{ScalarType, SqlState, Typmod};
 use sqlparser::ast::{
-    ArrayElemTypeDef, CharLengthUnits, CharacterLength, DataType, ExactNumberInfo, Ident, ObjectName,
-    TimezoneInfo, TypeModifier,
+    ArrayElemTypeDef, CharLengthUnits, CharacterLength, DataType, ExactNumberInfo, Ident,
+    ObjectName, TimezoneInfo, TypeModifier,
 };
 
 /// A type and its modifier.
@@ -27,10 +27,12 @@ pub(crate) fn resolve(ty: &DataType) -> Result<TypeName, PlanError> {
         DataType::Float(info) => float(info),
         DataType::Numeric(info) | DataType::Decimal(info) | DataType::Dec(info) => numeric(info),
         DataType::Text => plain(Text),
-        DataType::Varchar(n) | DataType::CharacterVarying(n) | DataType::CharVarying(n) => match n {
-            None => plain(Varchar),
-            Some(n) => Ok((Varchar, length(n, "varchar")?)),
-        },
+        DataType::Varchar(n) | DataType::CharacterVarying(n) | DataType::CharVarying(n) => {
+            match n {
+                None => plain(Varchar),
+                Some(n) => Ok((Varchar, length(n, "varchar")?)),
+            }
+        }
         DataType::Char(n) | DataType::Character(n) => match n {
             None => Ok((BpChar, Typmod::length(1))),
             Some(n) => Ok((BpChar, length(n, "char")?)),
@@ -47,10 +49,17 @@ pub(crate) fn resolve(ty: &DataType) -> Result<TypeName, PlanError> {
         DataType::Timestamp(p, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => {
             Ok((TimestampTz, precision(*p)?))
         }
-        DataType::Interval { fields: None, precision: p } => Ok((Interval, precision(*p)?)),
-        DataType::Interval { fields: Some(fields), .. } => {
-            Err(PlanError::unsupported(format!("interval {}", fields.to_string().to_lowercase())))
-        }
+        DataType::Interval {
+            fields: None,
+            precision: p,
+        } => Ok((Interval, precision(*p)?)),
+        DataType::Interval {
+            fields: Some(fields),
+            ..
+        } => Err(PlanError::unsupported(format!(
+            "interval {}",
+            fields.to_string().to_lowercase()
+        ))),
         DataType::Uuid => plain(Uuid),
         DataType::JSONB => plain(Jsonb),
         DataType::JSON => Err(PlanError::unsupported("type json").with_hint("Use jsonb.")),
@@ -62,7 +71,11 @@ pub(crate) fn resolve(ty: &DataType) -> Result<TypeName, PlanError> {
 }
 
 fn undefined(name: &str, position: Option<usize>) -> PlanError {
-    PlanError::new(SqlState::UNDEFINED_OBJECT, format!("type \"{name}\" does not exist")).at(position)
+    PlanError::new(
+        SqlState::UNDEFINED_OBJECT,
+        format!("type \"{name}\" does not exist"),
+    )
+    .at(position)
 }
 
 fn float(info: &ExactNumberInfo) -> Result<TypeName, PlanError> {
@@ -89,10 +102,22 @@ fn numeric(info: &ExactNumberInfo) -> Result<TypeName, PlanError> {
         ExactNumberInfo::PrecisionAndScale(precision, scale) => (precision, scale),
     };
     let invalid = |message| PlanError::new(SqlState::INVALID_PARAMETER_VALUE, message);
-    let p = u16::try_from(precision).ok().filter(|p| (1..=1000).contains(p));
-    let p = p.ok_or_else(|| invalid(format!("NUMERIC precision {precision} must be between 1 and 1000")))?;
-    let s = i16::try_from(scale).ok().filter(|s| (-1000..=1000).contains(s));
-    let s = s.ok_or_else(|| invalid(format!("NUMERIC scale {scale} must be between -1000 and 1000")))?;
+    let p = u16::try_from(precision)
+        .ok()
+        .filter(|p| (1..=1000).contains(p));
+    let p = p.ok_or_else(|| {
+        invalid(format!(
+            "NUMERIC precision {precision} must be between 1 and 1000"
+        ))
+    })?;
+    let s = i16::try_from(scale)
+        .ok()
+        .filter(|s| (-1000..=1000).contains(s));
+    let s = s.ok_or_else(|| {
+        invalid(format!(
+            "NUMERIC scale {scale} must be between -1000 and 1000"
+        ))
+    })?;
     Ok((ScalarType::Numeric, Typmod::numeric(p, s)))
 }
 
@@ -100,8 +125,14 @@ const MAX_LENGTH: u64 = 10_485_760;
 
 fn length(n: &CharacterLength, name: &str) -> Result<Typmod, PlanError> {
     let n = match n {
-        CharacterLength::IntegerLength { length, unit: None | Some(CharLengthUnits::Characters) } => *length,
-        CharacterLength::IntegerLength { unit: Some(CharLengthUnits::Octets), .. } => {
+        CharacterLength::IntegerLength {
+            length,
+            unit: None | Some(CharLengthUnits::Characters),
+        } => *length,
+        CharacterLength::IntegerLength {
+            unit: Some(CharLengthUnits::Octets),
+            ..
+        } => {
             return Err(PlanError::unsupported("a length in OCTETS"));
         }
         CharacterLength::Max => return Err(PlanError::syntax("syntax error at or near \"max\"")),
@@ -145,7 +176,11 @@ fn custom(name: &ObjectName, modifiers: &[TypeModifier]) -> Result<TypeName, Pla
     if full.schema.as_deref().is_some_and(|s| s != "pg_catalog") {
         return Err(undefined(&full.to_string(), full.position));
     }
-    let quoted = name.0.last().and_then(|p| p.as_ident()).is_some_and(|i| i.quote_style.is_some());
+    let quoted = name
+        .0
+        .last()
+        .and_then(|p| p.as_ident())
+        .is_some_and(|i| i.quote_style.is_some());
     let numbers = numbers(modifiers)?;
     if quoted && full.name == "char" {
         return no_modifier(ScalarType::InternalChar, &numbers, full.position);
@@ -155,7 +190,10 @@ fn custom(name: &ObjectName, modifiers: &[TypeModifier]) -> Result<TypeName, Pla
 
 fn numbers(modifiers: &[TypeModifier]) -> Result<Vec<i64>, PlanError> {
     let invalid = || {
-        PlanError::new(SqlState::INVALID_PARAMETER_VALUE, "type modifiers must be simple constants or identifiers")
+        PlanError::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            "type modifiers must be simple constants or identifiers",
+        )
     };
     let read = |m: &TypeModifier| match m {
         TypeModifier::Number(n, _) => n.parse().map_err(|_| invalid()),
@@ -164,16 +202,27 @@ fn numbers(modifiers: &[TypeModifier]) -> Result<Vec<i64>, PlanError> {
     modifiers.iter().map(read).collect()
 }
 
-fn no_modifier(ty: ScalarType, modifiers: &[i64], position: Option<usize>) -> Result<TypeName, PlanError> {
+fn no_modifier(
+    ty: ScalarType,
+    modifiers: &[i64],
+    position: Option<usize>,
+) -> Result<TypeName, PlanError> {
     if modifiers.is_empty() {
         return Ok((ty, Typmod::NONE));
     }
-    let message = format!("type modifier is not allowed for type \"{}\"", ty.catalog_name());
+    let message = format!(
+        "type modifier is not allowed for type \"{}\"",
+        ty.catalog_name()
+    );
     Err(PlanError::syntax(message).at(position))
 }
 
 /// The type of a catalog or SQL name with its modifiers.
-pub(crate) fn by_name(name: &str, modifiers: &[i64], position: Option<usize>) -> Result<TypeName, PlanError> {
+pub(crate) fn by_name(
+    name: &str,
+    modifiers: &[i64],
+    position: Option<usize>,
+) -> Result<TypeName, PlanError> {
     use ScalarType::*;
     if let Some(element) = name.strip_suffix("[]").or_else(|| name.strip_prefix('_')) {
         let (element, typmod) = by_name(element, modifiers, position)?;
@@ -191,7 +240,12 @@ pub(crate) fn by_name(name: &str, modifiers: &[i64], position: Option<usize>) ->
                 [] => ExactNumberInfo::None,
                 [p] => ExactNumberInfo::Precision(p.try_into().unwrap_or(0)),
                 [p, s] => ExactNumberInfo::PrecisionAndScale(p.try_into().unwrap_or(0), s),
-                _ => return Err(PlanError::new(SqlState::INVALID_PARAMETER_VALUE, "invalid NUMERIC type modifier")),
+                _ => {
+                    return Err(PlanError::new(
+                        SqlState::INVALID_PARAMETER_VALUE,
+                        "invalid NUMERIC type modifier",
+                    ));
+                }
             });
         }
         "text" => Text,
@@ -233,11 +287,12 @@ pub(crate) fn by_name(name: &str, modifiers: &[i64], position: Option<usize>) ->
                 .with_hint("Number the rows in the application, or use a uuid key.")
                 .at(position));
         }
-        "json" | "money" | "xml" | "inet" | "cidr" | "macaddr" | "macaddr8" | "bit" | "varbit" | "timetz"
-        | "point" | "line" | "lseg" | "box" | "path" | "polygon" | "circle" | "tsvector" | "tsquery"
-        | "pg_lsn" | "int4range" | "int8range" | "numrange" | "tsrange" | "tstzrange" | "daterange"
-        | "xid" | "cid" | "tid" | "regprocedure" | "regoper" | "regoperator" | "regrole" | "regconfig"
-        | "regdictionary" | "regcollation" => {
+        "json" | "money" | "xml" | "inet" | "cidr" | "macaddr" | "macaddr8" | "bit" | "varbit"
+        | "timetz" | "point" | "line" | "lseg" | "box" | "path" | "polygon" | "circle"
+        | "tsvector" | "tsquery" | "pg_lsn" | "int4range" | "int8range" | "numrange"
+        | "tsrange" | "tstzrange" | "daterange" | "xid" | "cid" | "tid" | "regprocedure"
+        | "regoper" | "regoperator" | "regrole" | "regconfig" | "regdictionary"
+        | "regcollation" => {
             return Err(PlanError::unsupported(format!("type {name}")).at(position));
         }
         _ => return Err(undefined(name, position)),
@@ -248,7 +303,11 @@ pub(crate) fn by_name(name: &str, modifiers: &[i64], position: Option<usize>) ->
 /// Where a type's name starts, if it is one of the custom ones.
 pub(crate) fn position(ty: &DataType) -> Option<usize> {
     match ty {
-        DataType::Custom(name, _) => name.0.first().and_then(|p| p.as_ident()).and_then(names::at),
+        DataType::Custom(name, _) => name
+            .0
+            .first()
+            .and_then(|p| p.as_ident())
+            .and_then(names::at),
         _ => None,
     }
 }

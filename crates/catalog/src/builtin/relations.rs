@@ -5,7 +5,7 @@ use super::definitions;
 use super::indexes::{self, IndexView};
 use super::names::Names;
 use super::schema::RELATIONS;
-use super::{Builder, Runtime};
+use super::{Builder, Runtime, ViewState};
 use crate::catalog::Catalog;
 use crate::object::{ConstraintKind, IndexKey, Object, ObjectKind, Table, View};
 use everview_repr::{ColumnType, GlobalId, Row, ScalarType};
@@ -67,10 +67,11 @@ impl Builder<'_> {
     }
 
     pub(super) fn pg_class(&self) -> Vec<Row> {
+        let states = self.runtime.views();
         let mut rows = Vec::new();
         for object in self.catalog.objects() {
             if let (Some(kind), Some(desc)) = (kind(object), object.desc()) {
-                rows.push(self.class(object, kind, desc.arity()));
+                rows.push(self.class(object, kind, desc.arity(), &states));
             }
         }
         rows.extend(indexes::all(self.catalog).iter().map(|index| {
@@ -84,12 +85,12 @@ impl Builder<'_> {
         rows
     }
 
-    fn class(&self, object: &Object, kind: &str, columns: usize) -> Row {
+    fn class(&self, object: &Object, kind: &str, columns: usize, states: &[ViewState]) -> Row {
         let stored = matches!(kind, "r" | "m");
         let tuples = match &object.kind {
             ObjectKind::Table(_) => self.runtime.table_rows(object.id) as f32,
             ObjectKind::MaterializedView(_) => {
-                let state = self.runtime.views().into_iter().find(|v| v.id == object.id);
+                let state = states.iter().find(|v| v.id == object.id);
                 state.map_or(-1.0, |s| s.rows as f32)
             }
             _ => -1.0,

@@ -41,7 +41,12 @@ pub struct Output {
 impl Output {
     fn new(mut trace: Trace<u64, i64>, published: Arc<Published<i64>>, since: u64) -> Output {
         trace.set_logical_compaction(AntichainRef::new(&[since]));
-        Output { trace, published, shown: Antichain::from_elem(0), since }
+        Output {
+            trace,
+            published,
+            shown: Antichain::from_elem(0),
+            since,
+        }
     }
 
     /// Shows what is new. Returns how far it is, absent when it is complete for ever.
@@ -60,7 +65,8 @@ impl Output {
     pub fn allow_compaction(&mut self, since: u64) {
         if since > self.since {
             self.since = since;
-            self.trace.set_logical_compaction(AntichainRef::new(&[since]));
+            self.trace
+                .set_logical_compaction(AntichainRef::new(&[since]));
         }
     }
 
@@ -73,7 +79,10 @@ impl Output {
 impl Exported {
     /// All outputs.
     pub fn outputs(&mut self) -> impl Iterator<Item = &mut Output> {
-        self.arrangements.iter_mut().map(|(_, output)| output).chain([&mut self.errs])
+        self.arrangements
+            .iter_mut()
+            .map(|(_, output)| output)
+            .chain([&mut self.errs])
     }
 
     /// Shows what is new. Returns how far all of it is.
@@ -97,14 +106,18 @@ pub fn render<'s>(
 ) -> Exported {
     let since = context.as_of;
     let mut errs = vec![result.errs];
-    let arrangements = arrangements.into_iter().enumerate().map(|(n, (arrangement, published))| {
-        let name = format!("index {n}");
-        let oks = result.oks.clone();
-        let (packed, failed) = pack_rows(oks, &arrangement, &format!("pack {name}"), &context.health);
-        errs.push(failed);
-        let output = Output::new(arrange(packed, &name).trace, published, since);
-        (arrangement, output)
-    });
+    let arrangements = arrangements
+        .into_iter()
+        .enumerate()
+        .map(|(n, (arrangement, published))| {
+            let name = format!("index {n}");
+            let oks = result.oks.clone();
+            let (packed, failed) =
+                pack_rows(oks, &arrangement, &format!("pack {name}"), &context.health);
+            errs.push(failed);
+            let output = Output::new(arrange(packed, &name).trace, published, since);
+            (arrangement, output)
+        });
     let arrangements = arrangements.collect();
     let errs = distinct_errors(context.scope.concatenate(errs), &context.health);
     let errs = Output::new(errs, errors, since);
@@ -123,5 +136,9 @@ fn distinct_errors(errs: Rows<'_>, _health: &Arc<Health>) -> Trace<u64, i64> {
         }
     };
     let distinct = reduce_total(localize(counted), "distinct errors", Accumulate::new(emit));
-    arrange_in_place(pack(distinct, "pack distinct errors", by_row).0, "error index").trace
+    arrange_in_place(
+        pack(distinct, "pack distinct errors", by_row).0,
+        "error index",
+    )
+    .trace
 }

@@ -40,9 +40,16 @@ struct State {
 impl Peek {
     /// A peek that so many workers answer.
     pub fn new(sender: PeekSender, workers: usize) -> Peek {
-        let state =
-            State { sender: Some(sender), left: workers, rows: Vec::new(), errors: Vec::new() };
-        Peek { state: Mutex::new(state), bytes: AtomicUsize::new(0) }
+        let state = State {
+            sender: Some(sender),
+            left: workers,
+            rows: Vec::new(),
+            errors: Vec::new(),
+        };
+        Peek {
+            state: Mutex::new(state),
+            bytes: AtomicUsize::new(0),
+        }
     }
 
     /// Answers with an error, unless it is answered.
@@ -74,10 +81,16 @@ impl Peek {
 }
 
 /// The rows, or the least error among the errors and the rows' values.
-fn answer(mut rows: Vec<(Row, Diff)>, mut errors: Vec<(Row, Diff)>) -> Result<Vec<(Row, Diff)>, EvalError> {
+fn answer(
+    mut rows: Vec<(Row, Diff)>,
+    mut errors: Vec<(Row, Diff)>,
+) -> Result<Vec<(Row, Diff)>, EvalError> {
     consolidate(&mut rows);
     consolidate(&mut errors);
-    let apart = errors.iter().filter(|(_, count)| *count > 0).flat_map(|(row, _)| row.iter());
+    let apart = errors
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .flat_map(|(row, _)| row.iter());
     let within = rows.iter().flat_map(|(row, _)| row.iter());
     let error = apart.chain(within).filter_map(|datum| match datum {
         Datum::Error(error) => Some(error),
@@ -105,9 +118,16 @@ struct Found {
 
 /// Renders the gathering.
 pub fn render(result: Collection<'_>, as_of: u64, peek: &Arc<Peek>) {
-    let found = Rc::new(RefCell::new(Found { sum_at: 1 << 16, ..Found::default() }));
-    gather(result.oks, "peek", as_of, &found, peek, |found| &mut found.rows);
-    gather(result.errs, "peek errors", as_of, &found, peek, |found| &mut found.errors);
+    let found = Rc::new(RefCell::new(Found {
+        sum_at: 1 << 16,
+        ..Found::default()
+    }));
+    gather(result.oks, "peek", as_of, &found, peek, |found| {
+        &mut found.rows
+    });
+    gather(result.errs, "peek errors", as_of, &found, peek, |found| {
+        &mut found.errors
+    });
 }
 
 fn gather(
@@ -134,7 +154,11 @@ fn gather(
             let sum_at = found.sum_at;
             let mine = of(&mut found);
             if mine.len() > sum_at || held > MOST_BYTES {
-                let size = |rows: &[(Row, Diff)]| rows.iter().map(|(row, _)| row.bytes().len() + 16).sum::<usize>();
+                let size = |rows: &[(Row, Diff)]| {
+                    rows.iter()
+                        .map(|(row, _)| row.bytes().len() + 16)
+                        .sum::<usize>()
+                };
                 let before = size(mine);
                 consolidate(mine);
                 let freed = before - size(mine);

@@ -64,25 +64,46 @@ impl IndexReader {
 
     /// Times below this are complete.
     pub fn upper(&self) -> Timestamp {
-        let readers = self.arrangements.iter().map(|(_, reader)| reader).chain([&self.errs]);
-        Timestamp(readers.filter_map(SharedReader::upper).min().unwrap_or(u64::MAX))
+        let readers = self
+            .arrangements
+            .iter()
+            .map(|(_, reader)| reader)
+            .chain([&self.errs]);
+        Timestamp(
+            readers
+                .filter_map(SharedReader::upper)
+                .min()
+                .unwrap_or(u64::MAX),
+        )
     }
 
     /// The least time that can be read.
     pub fn since(&self) -> Timestamp {
-        let readers = self.arrangements.iter().map(|(_, reader)| reader).chain([&self.errs]);
+        let readers = self
+            .arrangements
+            .iter()
+            .map(|(_, reader)| reader)
+            .chain([&self.errs]);
         Timestamp(readers.map(SharedReader::since).max().unwrap_or(0))
     }
 
     /// What all its arrangements take.
     pub fn size(&self) -> Size {
-        let readers = self.arrangements.iter().map(|(_, reader)| reader).chain([&self.errs]);
-        readers.map(SharedReader::size).fold(Size::default(), std::ops::Add::add)
+        let readers = self
+            .arrangements
+            .iter()
+            .map(|(_, reader)| reader)
+            .chain([&self.errs]);
+        readers
+            .map(SharedReader::size)
+            .fold(Size::default(), std::ops::Add::add)
     }
 
     /// Updates in its first arrangement: rows, once history is compacted.
     pub fn rows(&self) -> u64 {
-        self.arrangements.first().map_or(0, |(_, reader)| reader.size().updates as u64)
+        self.arrangements
+            .first()
+            .map_or(0, |(_, reader)| reader.size().updates as u64)
     }
 }
 
@@ -90,12 +111,13 @@ impl IndexSnapshot {
     /// The least error, by its packed bytes, if there is any: then the collection cannot be read.
     pub fn error(&self) -> Option<EvalError> {
         let mut least = None;
-        self.errs.for_range(None, None, Direction::Forward, |key, _, count| {
-            if count > 0 {
-                least = Some(row_error(RowRef::from_packed(key)));
-            }
-            least.is_none()
-        });
+        self.errs
+            .for_range(None, None, Direction::Forward, |key, _, count| {
+                if count > 0 {
+                    least = Some(row_error(RowRef::from_packed(key)));
+                }
+                least.is_none()
+            });
         least
     }
 
@@ -150,7 +172,13 @@ impl IndexSnapshot {
     /// The rows whose keys begin with these bytes: the encoding of the first key expressions.
     pub fn prefix(&self, arrangement: usize, prefix: &[u8]) -> Vec<(Row, Diff)> {
         let high = crate::arrange::publish::prefix_end(prefix);
-        self.range(arrangement, Some(prefix), high.as_deref(), Direction::Forward, None)
+        self.range(
+            arrangement,
+            Some(prefix),
+            high.as_deref(),
+            Direction::Forward,
+            None,
+        )
     }
 
     /// All rows, in the order of the first arrangement's keys.

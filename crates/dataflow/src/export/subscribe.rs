@@ -50,7 +50,10 @@ impl std::fmt::Display for SubscribeError {
         match self {
             SubscribeError::Eval(error) => write!(f, "{}", error.message()),
             SubscribeError::TooSlow { resume } => {
-                write!(f, "the reader is too slow; it has all changes up to {resume}")
+                write!(
+                    f,
+                    "the reader is too slow; it has all changes up to {resume}"
+                )
             }
             SubscribeError::Stopped => write!(f, "the subscription was stopped"),
         }
@@ -113,8 +116,14 @@ pub fn bounded_subscription(
         finished: false,
         most_waiting,
     };
-    let channel = Arc::new(Channel { state: Mutex::new(state), arrived: Notify::new() });
-    (SubscribeSink(Arc::clone(&channel)), SubscribeReceiver(channel))
+    let channel = Arc::new(Channel {
+        state: Mutex::new(state),
+        arrived: Notify::new(),
+    });
+    (
+        SubscribeSink(Arc::clone(&channel)),
+        SubscribeReceiver(channel),
+    )
 }
 
 impl State {
@@ -139,19 +148,32 @@ impl State {
         }
         self.closed = frontier;
         self.finished = frontier == u64::MAX;
-        for (row, _, diff) in self.open_errors.extract_if(.., |(_, time, _)| *time < frontier) {
+        for (row, _, diff) in self
+            .open_errors
+            .extract_if(.., |(_, time, _)| *time < frontier)
+        {
             *self.errors.entry(row).or_default() += diff;
         }
         self.errors.retain(|_, count| *count != 0);
-        let present = self.errors.iter().filter(|(_, count)| **count > 0).map(|(row, _)| row);
+        let present = self
+            .errors
+            .iter()
+            .filter(|(_, count)| **count > 0)
+            .map(|(row, _)| row);
         if let Some(error) = least_error(present) {
             self.stop(SubscribeError::Eval(error));
             return true;
         }
-        let mut closed: Vec<_> = self.open.extract_if(.., |(_, time, _)| *time < frontier).collect();
+        let mut closed: Vec<_> = self
+            .open
+            .extract_if(.., |(_, time, _)| *time < frontier)
+            .collect();
         consolidate_updates(&mut closed);
         closed.sort_unstable_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
-        let failed = closed.iter().filter(|(_, _, diff)| *diff > 0).flat_map(|(row, _, _)| row.iter());
+        let failed = closed
+            .iter()
+            .filter(|(_, _, diff)| *diff > 0)
+            .flat_map(|(row, _, _)| row.iter());
         let failed = failed.filter_map(|datum| match datum {
             Datum::Error(error) => Some(error),
             _ => None,
@@ -161,7 +183,12 @@ impl State {
             self.stop(SubscribeError::Eval(error));
             return true;
         }
-        self.push(closed.into_iter().map(|(row, time, diff)| (row, Timestamp(time), diff)).collect());
+        self.push(
+            closed
+                .into_iter()
+                .map(|(row, time, diff)| (row, Timestamp(time), diff))
+                .collect(),
+        );
         true
     }
 
@@ -195,7 +222,10 @@ impl State {
 }
 
 fn bytes(updates: &[(Row, Timestamp, Diff)]) -> usize {
-    updates.iter().map(|(row, _, _)| row.bytes().len() + 32).sum()
+    updates
+        .iter()
+        .map(|(row, _, _)| row.bytes().len() + 32)
+        .sum()
 }
 
 impl SubscribeReceiver {
@@ -275,7 +305,11 @@ fn send(
     let mut last = 0;
     rows.sink(Pipeline, name, move |(input, frontier)| {
         input.for_each(|_capability, batch: &mut Vec<Update>| {
-            updates.extend(batch.drain(..).filter(|(_, time, _)| until.is_none_or(|until| *time < until)));
+            updates.extend(
+                batch
+                    .drain(..)
+                    .filter(|(_, time, _)| until.is_none_or(|until| *time < until)),
+            );
         });
         let frontier = frontier.frontier().first().copied();
         let frontier = frontier.filter(|frontier| until.is_none_or(|until| *frontier < until));

@@ -73,7 +73,8 @@ impl<'s> Context<'s> {
     /// Ends a binding.
     pub fn unbind(&mut self, id: LocalId) {
         self.locals.remove(&id);
-        self.arranged.retain(|(other, _, _)| *other != Id::Local(id));
+        self.arranged
+            .retain(|(other, _, _)| *other != Id::Local(id));
     }
 
     /// No rows.
@@ -105,13 +106,21 @@ impl<'s> Context<'s> {
                 None => self.imports.get(&global).and_then(|import| {
                     let (arrangement, index) = import.indexes.first()?;
                     let oks = read_index(index.clone(), arrangement, &format!("read {global}"));
-                    Some(Collection { oks, errs: import.errs.clone() })
+                    Some(Collection {
+                        oks,
+                        errs: import.errs.clone(),
+                    })
                 }),
             },
         }
         .unwrap_or_else(|| {
-            self.health.suspend(format!("internal error: the plan reads {id:?}, which it does not list"));
-            Collection { oks: self.empty(), errs: self.empty() }
+            self.health.suspend(format!(
+                "internal error: the plan reads {id:?}, which it does not list"
+            ));
+            Collection {
+                oks: self.empty(),
+                errs: self.empty(),
+            }
         })
     }
 
@@ -124,7 +133,10 @@ impl<'s> Context<'s> {
         {
             return (index.clone(), None);
         }
-        let made = self.arranged.iter().find(|(of, a, _)| *of == id && a == arrangement);
+        let made = self
+            .arranged
+            .iter()
+            .find(|(of, a, _)| *of == id && a == arrangement);
         if let Some((_, _, index)) = made {
             return (index.clone(), None);
         }

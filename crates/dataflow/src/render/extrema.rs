@@ -30,7 +30,11 @@ pub struct Order {
 impl Order {
     /// The order that an aggregate seeks in.
     pub fn of(aggregate: &AggregateExpr) -> Order {
-        let scalar = aggregate.arg_types.first().cloned().unwrap_or(ScalarType::Bool);
+        let scalar = aggregate
+            .arg_types
+            .first()
+            .cloned()
+            .unwrap_or(ScalarType::Bool);
         let identity = scalar.key_loses_identity();
         let max = aggregate.kind() == AggregateKind::Max;
         // Backwards, equal values would show their greatest identity.
@@ -38,7 +42,12 @@ impl Order {
             (true, false) => (Direction::Backward, false),
             (max, _) => (Direction::Forward, max),
         };
-        Order { direction, descending, identity, scalar }
+        Order {
+            direction,
+            descending,
+            identity,
+            scalar,
+        }
     }
 
     /// Appends the value bytes of an input row.
@@ -95,6 +104,8 @@ impl Order {
 
 /// Parts bytes from what was appended to them with its length behind it, four bytes.
 pub fn behind(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let (rest, length) = bytes.split_last_chunk::<4>().expect("a length was appended");
+    let (rest, length) = bytes
+        .split_last_chunk::<4>()
+        .expect("a length was appended");
     rest.split_at(rest.len() - u32::from_be_bytes(*length) as usize)
 }

@@ -31,22 +31,38 @@ struct Input<'s> {
 }
 
 /// Renders a join.
-pub fn render<'s>(context: &mut Context<'s>, inputs: &[JoinInput], plan: &JoinPlan) -> Collection<'s> {
+pub fn render<'s>(
+    context: &mut Context<'s>,
+    inputs: &[JoinInput],
+    plan: &JoinPlan,
+) -> Collection<'s> {
     let name = context.name("join");
     let mut errs = Vec::new();
-    let rendered: Vec<_> =
-        inputs.iter().enumerate().map(|(n, i)| input(context, i, &format!("{name} input {n}"), &mut errs)).collect();
+    let rendered: Vec<_> = inputs
+        .iter()
+        .enumerate()
+        .map(|(n, i)| input(context, i, &format!("{name} input {n}"), &mut errs))
+        .collect();
     let oks = match plan {
-        JoinPlan::Linear { source, initial, stages } => {
-            linear(context, &rendered, *source, initial, stages, &name, &mut errs)
-        }
+        JoinPlan::Linear {
+            source,
+            initial,
+            stages,
+        } => linear(
+            context, &rendered, *source, initial, stages, &name, &mut errs,
+        ),
         JoinPlan::Delta { paths } => {
-            let paths = paths.iter().map(|path| delta(context, &rendered, path, &name, &mut errs));
+            let paths = paths
+                .iter()
+                .map(|path| delta(context, &rendered, path, &name, &mut errs));
             let paths: Vec<_> = paths.collect();
             context.scope.concatenate(paths)
         }
     };
-    Collection { oks, errs: context.scope.concatenate(errs) }
+    Collection {
+        oks,
+        errs: context.scope.concatenate(errs),
+    }
 }
 
 fn input<'s>(
@@ -67,22 +83,32 @@ fn input<'s>(
             (arrangement.clone(), index)
         });
         let indexes = indexes.collect();
-        return Input { rows: context.rows(id), indexes };
+        return Input {
+            rows: context.rows(id),
+            indexes,
+        };
     }
     let JoinSource::Plan(plan) = &input.source else {
         unreachable!("an arranged input is shared")
     };
     let collection = context.render(plan);
     errs.push(collection.errs);
-    let indexes = input.arrangements.iter().enumerate().map(|(n, arrangement)| {
-        let name = format!("{name} {n}");
-        let (index, failed) =
-            arrange_rows(collection.oks.clone(), arrangement, &name, &context.health);
-        errs.push(failed);
-        (arrangement.clone(), index)
-    });
+    let indexes = input
+        .arrangements
+        .iter()
+        .enumerate()
+        .map(|(n, arrangement)| {
+            let name = format!("{name} {n}");
+            let (index, failed) =
+                arrange_rows(collection.oks.clone(), arrangement, &name, &context.health);
+            errs.push(failed);
+            (arrangement.clone(), index)
+        });
     let indexes = indexes.collect();
-    Input { rows: Some(collection.oks), indexes }
+    Input {
+        rows: Some(collection.oks),
+        indexes,
+    }
 }
 
 /// The rows of an input: as they were rendered, else read from its first arrangement.
@@ -106,17 +132,26 @@ struct Closure {
 impl Closure {
     /// The left row is arranged under the same key, or whole in its value bytes.
     fn call(&mut self, key: &[u8], left: &[u8], right: &[u8]) -> Option<Outcome> {
-        let Closure { left: arranged, right: arrangement, mfp, scratch, health } = self;
+        let Closure {
+            left: arranged,
+            right: arrangement,
+            mfp,
+            scratch,
+            health,
+        } = self;
         let context = (arranged, arrangement, mfp, key, left, right);
         let evaluate = || {
-            scratch.run(&context, |(arranged, arrangement, mfp, key, left, right), datums, arena, packer| {
-                match arranged {
-                    Some(arranged) => read_back(arranged, key, left, datums, arena),
-                    None => datums.extend(everview_repr::RowRef::from_packed(left).iter()),
-                }
-                read_back(arrangement, key, right, datums, arena);
-                mfp.evaluate(datums, arena, packer)
-            })
+            scratch.run(
+                &context,
+                |(arranged, arrangement, mfp, key, left, right), datums, arena, packer| {
+                    match arranged {
+                        Some(arranged) => read_back(arranged, key, left, datums, arena),
+                        None => datums.extend(everview_repr::RowRef::from_packed(left).iter()),
+                    }
+                    read_back(arrangement, key, right, datums, arena);
+                    mfp.evaluate(datums, arena, packer)
+                },
+            )
         };
         match health.run(evaluate)? {
             Ok(row) => row.map(Ok),
@@ -137,13 +172,19 @@ fn linear<'s>(
     let health = &context.health;
     let mut rows = rows_of(context, &inputs[source], &format!("{name} read"));
     let mut reads_source = initial.is_identity();
-    let started = Collection { oks: rows, errs: context.empty() };
+    let started = Collection {
+        oks: rows,
+        errs: context.empty(),
+    };
     let started = apply(started, initial, &format!("{name} initial"), health);
     rows = started.oks;
     errs.push(started.errs);
     for (n, stage) in stages.iter().enumerate() {
         let name = format!("{name} stage {n}");
-        let there = inputs[source].indexes.iter().find(|(a, _)| reads_source && *a == stage.stream);
+        let there = inputs[source]
+            .indexes
+            .iter()
+            .find(|(a, _)| reads_source && *a == stage.stream);
         let left = match there {
             Some((_, index)) => index.clone(),
             None => {
@@ -189,11 +230,21 @@ fn delta<'s>(
     // Changes come from the arrangement, so that they are those that other paths see.
     let source = &inputs[path.source];
     let rows = match source.indexes.first() {
-        Some((arrangement, index)) => read_index(index.clone(), arrangement, &format!("{name} read")),
+        Some((arrangement, index)) => {
+            read_index(index.clone(), arrangement, &format!("{name} read"))
+        }
         None => rows_of(context, source, &name),
     };
-    let started = Collection { oks: rows, errs: context.empty() };
-    let started = apply(started, &path.initial, &format!("{name} initial"), &context.health);
+    let started = Collection {
+        oks: rows,
+        errs: context.empty(),
+    };
+    let started = apply(
+        started,
+        &path.initial,
+        &format!("{name} initial"),
+        &context.health,
+    );
     errs.push(started.errs);
     let mut rows = started.oks;
     for (n, stage) in path.stages.iter().enumerate() {
@@ -216,21 +267,29 @@ fn look_up<'s>(
     let health = Arc::clone(&context.health);
     let mut scratch = Scratch::default();
     let mut key = Vec::new();
-    let (changes, failed) = pack(rows, &format!("pack {name}"), move |row: Row, time, diff, packer| {
-        health.run(|| {
-            let context = (&exprs, &row);
-            let encoded = scratch.run(&context, |(exprs, row), datums, arena, _| {
-                datums.extend(row.iter());
-                encode_key(&mut key, exprs, datums, arena)
+    let (changes, failed) = pack(
+        rows,
+        &format!("pack {name}"),
+        move |row: Row, time, diff, packer| {
+            health.run(|| {
+                let context = (&exprs, &row);
+                let encoded = scratch.run(&context, |(exprs, row), datums, arena, _| {
+                    datums.extend(row.iter());
+                    encode_key(&mut key, exprs, datums, arena)
+                });
+                match encoded {
+                    Ok(()) => packer.push(&key, row.bytes(), time, diff),
+                    Err(error) => packer.error(error, time, diff),
+                }
             });
-            match encoded {
-                Ok(()) => packer.push(&key, row.bytes(), time, diff),
-                Err(error) => packer.error(error, time, diff),
-            }
-        });
-    });
+        },
+    );
     errs.push(failed);
-    let comparison = if stage.input < source { Comparison::UpTo } else { Comparison::Before };
+    let comparison = if stage.input < source {
+        Comparison::UpTo
+    } else {
+        Comparison::Before
+    };
     let (arrangement, index) = &inputs[stage.input].indexes[stage.arrangement];
     let mut closure = Closure {
         left: None,

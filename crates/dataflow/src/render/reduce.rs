@@ -38,7 +38,13 @@ pub fn render<'s>(
     mfp: &MapFilterProject,
     name: &str,
 ) -> Collection<'s> {
-    let mut parts = Parts { rows: input.oks, key: &plan.key, name, health: &context.health, errs: vec![input.errs] };
+    let mut parts = Parts {
+        rows: input.oks,
+        key: &plan.key,
+        name,
+        health: &context.health,
+        errs: vec![input.errs],
+    };
     let mut pieces = Vec::new();
     // Where each part's results begin among those of all.
     let mut starts = Vec::with_capacity(plan.parts.len());
@@ -51,19 +57,26 @@ pub fn render<'s>(
     let Parts { errs, .. } = parts;
     let groups = combine(context, pieces, name);
     let layout = Layout {
-        decoded: if plan.decode_key { plan.key_types.clone() } else { vec![] },
+        decoded: if plan.decode_key {
+            plan.key_types.clone()
+        } else {
+            vec![]
+        },
         columns: columns(plan, &starts),
         mfp: mfp.clone(),
     };
     let mut scratch = Scratch::default();
     let name = format!("{name} results");
-    let output = transform(groups, &name, &context.health, move |group: Keyed, time, diff, sink| {
-        match layout.row(&mut scratch, &group) {
+    let output = transform(
+        groups,
+        &name,
+        &context.health,
+        move |group: Keyed, time, diff, sink| match layout.row(&mut scratch, &group) {
             Ok(Some(row)) => sink.ok(row, time, diff),
             Ok(None) => {}
             Err(error) => sink.err(&error, time, diff),
-        }
-    });
+        },
+    );
     output.with_errors(context.scope.concatenate(errs))
 }
 
@@ -86,7 +99,9 @@ fn columns(plan: &ReducePlan, starts: &[usize]) -> Vec<usize> {
         (false, Some(start)) => *start..*start + plan.key.len(),
         _ => 0..0,
     };
-    first.chain(plan.results.iter().map(|(part, at)| starts[*part] + at)).collect()
+    first
+        .chain(plan.results.iter().map(|(part, at)| starts[*part] + at))
+        .collect()
 }
 
 /// How a group becomes a row.
@@ -100,16 +115,19 @@ struct Layout {
 impl Layout {
     fn row(&self, scratch: &mut Scratch, group: &Keyed) -> Result<Option<Row>, EvalError> {
         let context = (self, group);
-        scratch.run(&context, |(layout, (key, results)), datums, arena, packer| {
-            let mut key = key.as_slice();
-            for ty in &layout.decoded {
-                let datum = key::decode(&mut key, ty, arena);
-                datums.push(datum.expect("a key of these types that keeps identity"));
-            }
-            let results: smallvec::SmallVec<[Datum<'_>; 8]> = results.iter().collect();
-            datums.extend(layout.columns.iter().map(|column| results[*column]));
-            layout.mfp.evaluate(datums, arena, packer)
-        })
+        scratch.run(
+            &context,
+            |(layout, (key, results)), datums, arena, packer| {
+                let mut key = key.as_slice();
+                for ty in &layout.decoded {
+                    let datum = key::decode(&mut key, ty, arena);
+                    datums.push(datum.expect("a key of these types that keeps identity"));
+                }
+                let results: smallvec::SmallVec<[Datum<'_>; 8]> = results.iter().collect();
+                datums.extend(layout.columns.iter().map(|column| results[*column]));
+                layout.mfp.evaluate(datums, arena, packer)
+            },
+        )
     }
 }
 
@@ -131,14 +149,26 @@ impl<'s> Parts<'s, '_> {
                 pieces.push(self.accumulable_distinct(aggregates));
             }
             ReducePart::Extrema { aggregates } => {
-                pieces.extend(aggregates.iter().map(|aggregate| self.extremum(aggregate, false)));
+                pieces.extend(
+                    aggregates
+                        .iter()
+                        .map(|aggregate| self.extremum(aggregate, false)),
+                );
             }
             ReducePart::AppendOnlyExtrema(aggregates) => {
-                pieces.extend(aggregates.iter().map(|aggregate| self.extremum(aggregate, true)));
+                pieces.extend(
+                    aggregates
+                        .iter()
+                        .map(|aggregate| self.extremum(aggregate, true)),
+                );
             }
             ReducePart::First(exprs) => pieces.push(self.first(exprs)),
             ReducePart::WholeGroup(aggregates) => {
-                pieces.extend(aggregates.iter().map(|aggregate| self.whole_group(aggregate)));
+                pieces.extend(
+                    aggregates
+                        .iter()
+                        .map(|aggregate| self.whole_group(aggregate)),
+                );
             }
         }
     }
@@ -163,21 +193,26 @@ impl<'s> Parts<'s, '_> {
         let mut scratch = Scratch::default();
         let (mut key, mut value) = (Vec::new(), Vec::new());
         let name = format!("{} pack {name}", self.name);
-        let (packed, errs) = pack(self.rows.clone(), &name, move |row: Row, time, diff, packer| {
-            health.run(|| {
-                let context = (&context, &exprs, &row);
-                let packed = scratch.run(&context, |(context, exprs, row), datums, arena, _| {
-                    datums.extend(row.iter());
-                    value.clear();
-                    encode_key(&mut key, exprs, datums, arena)?;
-                    Ok(logic(context, datums, arena, &mut key, &mut value, diff))
+        let (packed, errs) = pack(
+            self.rows.clone(),
+            &name,
+            move |row: Row, time, diff, packer| {
+                health.run(|| {
+                    let context = (&context, &exprs, &row);
+                    let packed =
+                        scratch.run(&context, |(context, exprs, row), datums, arena, _| {
+                            datums.extend(row.iter());
+                            value.clear();
+                            encode_key(&mut key, exprs, datums, arena)?;
+                            Ok(logic(context, datums, arena, &mut key, &mut value, diff))
+                        });
+                    match packed {
+                        Ok(change) => packer.push(&key, &value, time, change),
+                        Err(error) => packer.error(error, time, diff),
+                    }
                 });
-                match packed {
-                    Ok(change) => packer.push(&key, &value, time, change),
-                    Err(error) => packer.error(error, time, diff),
-                }
-            });
-        });
+            },
+        );
         self.errs.push(errs);
         packed
     }
@@ -198,14 +233,17 @@ impl<'s> Parts<'s, '_> {
     }
 
     fn accumulable(&mut self, aggregates: &[AggregateExpr]) -> Groups<'s> {
-        let packed =
-            self.pack(aggregates.to_vec(), "accumulable", |aggregates, datums, arena, _, _, diff| {
+        let packed = self.pack(
+            aggregates.to_vec(),
+            "accumulable",
+            |aggregates, datums, arena, _, _, diff| {
                 let mut sums = Sums::new(diff, aggregates.len());
                 for (aggregate, sum) in aggregates.iter().zip(&mut sums.accumulators) {
                     aggregate.accumulate(sum, datums, diff, arena);
                 }
                 sums
-            });
+            },
+        );
         self.finish(packed, aggregates, "accumulable")
     }
 
@@ -238,38 +276,51 @@ impl<'s> Parts<'s, '_> {
             });
             output.extend(row.map(|row| ((key.to_vec(), row), 1)));
         };
-        reduce_total(localize(arrange(packed, &name)), &name, Accumulate::new(emit))
+        reduce_total(
+            localize(arrange(packed, &name)),
+            &name,
+            Accumulate::new(emit),
+        )
     }
 
     /// First the distinct arguments of each group, by group and arguments; then their sums.
     fn accumulable_distinct(&mut self, aggregates: &[AggregateExpr]) -> Groups<'s> {
-        let Some(first) = aggregates.first() else { return self.distinct() };
-        let packed = self.pack(first.clone(), "distinct arguments", |aggregate, datums, arena, key, value, diff| {
-            let group = key.len() as u32;
-            match aggregate.input(datums, arena) {
-                AggregateInput::Skipped => key.push(SKIPPED),
-                AggregateInput::Args(args) => {
-                    key.push(ARGUMENTS);
-                    args.iter().for_each(|arg| key::push(key, *arg));
-                    args.iter().for_each(|arg| row::push_datum(value, *arg));
-                }
-                AggregateInput::Failed(error) => {
-                    key.push(FAILED);
-                    key.extend_from_slice(error.bytes());
-                    row::push_datum(value, Datum::Error(error));
-                }
-            }
-            key.extend_from_slice(&group.to_be_bytes());
-            diff
-        });
-        let name = format!("{} distinct arguments", self.name);
-        let emit = |key: &[u8], head: &crate::operators::Head, output: &mut Vec<((Keyed, u8), i64)>| {
-            if let (Some((args, _)), Some((rest, group))) = (head.rows.first(), key.split_last_chunk::<4>()) {
-                let group = u32::from_be_bytes(*group) as usize;
-                let args = RowRef::from_packed(args).to_row();
-                output.push((((rest[..group].to_vec(), args), rest[group]), 1));
-            }
+        let Some(first) = aggregates.first() else {
+            return self.distinct();
         };
+        let packed = self.pack(
+            first.clone(),
+            "distinct arguments",
+            |aggregate, datums, arena, key, value, diff| {
+                let group = key.len() as u32;
+                match aggregate.input(datums, arena) {
+                    AggregateInput::Skipped => key.push(SKIPPED),
+                    AggregateInput::Args(args) => {
+                        key.push(ARGUMENTS);
+                        args.iter().for_each(|arg| key::push(key, *arg));
+                        args.iter().for_each(|arg| row::push_datum(value, *arg));
+                    }
+                    AggregateInput::Failed(error) => {
+                        key.push(FAILED);
+                        key.extend_from_slice(error.bytes());
+                        row::push_datum(value, Datum::Error(error));
+                    }
+                }
+                key.extend_from_slice(&group.to_be_bytes());
+                diff
+            },
+        );
+        let name = format!("{} distinct arguments", self.name);
+        let emit =
+            |key: &[u8], head: &crate::operators::Head, output: &mut Vec<((Keyed, u8), i64)>| {
+                if let (Some((args, _)), Some((rest, group))) =
+                    (head.rows.first(), key.split_last_chunk::<4>())
+                {
+                    let group = u32::from_be_bytes(*group) as usize;
+                    let args = RowRef::from_packed(args).to_row();
+                    output.push((((rest[..group].to_vec(), args), rest[group]), 1));
+                }
+            };
         let distinct = reduce_total(
             localize(arrange(packed, &name)),
             &name,
@@ -278,20 +329,24 @@ impl<'s> Parts<'s, '_> {
         let members = aggregates.to_vec();
         let health = Arc::clone(self.health);
         type Distinct = (Keyed, u8);
-        let logic = move |((key, args), kind): Distinct, time: u64, diff: i64, packer: &mut crate::arrange::pack::Packer<'_, u64, Sums, Row>| {
-            health.run(|| {
-                let mut sums = Sums::new(diff, members.len());
-                let args = args.unpack();
-                for (aggregate, sum) in members.iter().zip(&mut sums.accumulators) {
-                    match (kind, args.first()) {
-                        (SKIPPED, _) => {}
-                        (FAILED, Some(Datum::Error(error))) => sum.add_error(*error, diff),
-                        _ => sum.add(aggregate.func, &args, diff),
+        let logic =
+            move |((key, args), kind): Distinct,
+                  time: u64,
+                  diff: i64,
+                  packer: &mut crate::arrange::pack::Packer<'_, u64, Sums, Row>| {
+                health.run(|| {
+                    let mut sums = Sums::new(diff, members.len());
+                    let args = args.unpack();
+                    for (aggregate, sum) in members.iter().zip(&mut sums.accumulators) {
+                        match (kind, args.first()) {
+                            (SKIPPED, _) => {}
+                            (FAILED, Some(Datum::Error(error))) => sum.add_error(*error, diff),
+                            _ => sum.add(aggregate.func, &args, diff),
+                        }
                     }
-                }
-                packer.push(&key, &[], time, sums);
-            });
-        };
+                    packer.push(&key, &[], time, sums);
+                });
+            };
         let (packed, errs) = pack(distinct, &format!("{name} pack"), logic);
         self.errs.push(errs);
         self.finish(packed, aggregates, "accumulable distinct")
@@ -301,30 +356,45 @@ impl<'s> Parts<'s, '_> {
         let order = Order::of(aggregate);
         let direction = order.direction;
         let context = (aggregate.clone(), order.clone());
-        let packed = self.pack(context, "extremum", |(aggregate, order), datums, arena, _, value, diff| {
-            order.encode(value, aggregate.input(datums, arena));
-            diff
-        });
-        let emit = move |key: &[u8], head: &crate::operators::Head, output: &mut Vec<(Keyed, i64)>| {
-            let row = match (&head.negative, head.rows.first()) {
-                (Some(_), _) => super::scratch::error_row(&negative()),
-                (None, Some((value, _))) => order.decode(value),
-                (None, None) => return,
+        let packed = self.pack(
+            context,
+            "extremum",
+            |(aggregate, order), datums, arena, _, value, diff| {
+                order.encode(value, aggregate.input(datums, arena));
+                diff
+            },
+        );
+        let emit =
+            move |key: &[u8], head: &crate::operators::Head, output: &mut Vec<(Keyed, i64)>| {
+                let row = match (&head.negative, head.rows.first()) {
+                    (Some(_), _) => super::scratch::error_row(&negative()),
+                    (None, Some((value, _))) => order.decode(value),
+                    (None, None) => return,
+                };
+                output.push(((key.to_vec(), row), 1));
             };
-            output.push(((key.to_vec(), row), 1));
-        };
         let name = format!("{} extremum", self.name);
         if append_only {
             return extrema_append_only(packed, &name, direction, 1, emit);
         }
-        reduce_total(localize(arrange(packed, &name)), &name, Seek::new(direction, 0, Some(1), emit))
+        reduce_total(
+            localize(arrange(packed, &name)),
+            &name,
+            Seek::new(direction, 0, Some(1), emit),
+        )
     }
 
     fn first(&mut self, exprs: &[ScalarExpr]) -> Groups<'s> {
-        let packed = self.pack(exprs.to_vec(), "first", |exprs, datums, arena, _, value, diff| {
-            exprs.iter().for_each(|expr| row::push_datum(value, expr.eval(datums, arena)));
-            diff
-        });
+        let packed = self.pack(
+            exprs.to_vec(),
+            "first",
+            |exprs, datums, arena, _, value, diff| {
+                exprs
+                    .iter()
+                    .for_each(|expr| row::push_datum(value, expr.eval(datums, arena)));
+                diff
+            },
+        );
         let name = format!("{} first", self.name);
         let emit = |key: &[u8], head: &crate::operators::Head, output: &mut Vec<(Keyed, i64)>| {
             if let Some((value, _)) = head.rows.first() {
@@ -337,28 +407,34 @@ impl<'s> Parts<'s, '_> {
 
     /// Value bytes: what kind of row it is, its sort key, and its arguments with their length behind them.
     fn whole_group(&mut self, aggregate: &AggregateExpr) -> Groups<'s> {
-        let packed = self.pack(aggregate.clone(), "group", |aggregate, datums, arena, _, value, diff| {
-            match aggregate.input(datums, arena) {
-                AggregateInput::Failed(error) => {
-                    value.push(FAILED);
-                    value.extend_from_slice(error.bytes());
+        let packed = self.pack(
+            aggregate.clone(),
+            "group",
+            |aggregate, datums, arena, _, value, diff| {
+                match aggregate.input(datums, arena) {
+                    AggregateInput::Failed(error) => {
+                        value.push(FAILED);
+                        value.extend_from_slice(error.bytes());
+                    }
+                    AggregateInput::Args(args) => {
+                        value.push(ARGUMENTS);
+                        aggregate.sort_key(value, datums, &args, arena);
+                        let start = value.len();
+                        args.iter().for_each(|arg| row::push_datum(value, *arg));
+                        let length = (value.len() - start) as u32;
+                        value.extend_from_slice(&length.to_be_bytes());
+                    }
+                    AggregateInput::Skipped => value.push(SKIPPED),
                 }
-                AggregateInput::Args(args) => {
-                    value.push(ARGUMENTS);
-                    aggregate.sort_key(value, datums, &args, arena);
-                    let start = value.len();
-                    args.iter().for_each(|arg| row::push_datum(value, *arg));
-                    let length = (value.len() - start) as u32;
-                    value.extend_from_slice(&length.to_be_bytes());
-                }
-                AggregateInput::Skipped => value.push(SKIPPED),
-            }
-            diff
-        });
+                diff
+            },
+        );
         let name = format!("{} whole group", self.name);
         let aggregate = aggregate.clone();
         let health = Arc::clone(self.health);
-        let emit = move |key: &[u8], values: &mut dyn Iterator<Item = (&[u8], i64)>, output: &mut Vec<(Keyed, i64)>| {
+        let emit = move |key: &[u8],
+                         values: &mut dyn Iterator<Item = (&[u8], i64)>,
+                         output: &mut Vec<(Keyed, i64)>| {
             let values: Vec<(&[u8], i64)> = values.collect();
             let row = health.run(|| whole::group_result(&aggregate, &values));
             if let Some(Some(row)) = row {
@@ -378,7 +454,10 @@ pub const SKIPPED: u8 = 2;
 
 /// More was retracted from a group than was there: a broken input.
 pub fn negative() -> EvalError {
-    EvalError::new(SqlState::INTERNAL_ERROR, "a row was retracted that was not there")
+    EvalError::new(
+        SqlState::INTERNAL_ERROR,
+        "a row was retracted that was not there",
+    )
 }
 
 /// Joins what the pieces of a reduction give for each group. The value bytes are the piece and its results.
@@ -389,18 +468,24 @@ fn combine<'s>(context: &Context<'s>, mut pieces: Vec<Groups<'s>>, name: &str) -
     }
     let packed = pieces.into_iter().enumerate().map(|(piece, groups)| {
         let mut value = Vec::new();
-        let logic = move |(key, row): Keyed, time: u64, diff: i64, packer: &mut crate::arrange::pack::Packer<'_, u64, i64, ()>| {
-            value.clear();
-            value.extend_from_slice(&(piece as u16).to_be_bytes());
-            value.extend_from_slice(row.bytes());
-            packer.push(&key, &value, time, diff);
-        };
+        let logic =
+            move |(key, row): Keyed,
+                  time: u64,
+                  diff: i64,
+                  packer: &mut crate::arrange::pack::Packer<'_, u64, i64, ()>| {
+                value.clear();
+                value.extend_from_slice(&(piece as u16).to_be_bytes());
+                value.extend_from_slice(row.bytes());
+                packer.push(&key, &value, time, diff);
+            };
         pack(groups, &format!("{name} pack part {piece}"), logic).0
     });
     let packed = context.scope.concatenate(packed.collect::<Vec<_>>());
     let name = format!("{name} parts");
     let mut packer = Packer::default();
-    let emit = move |key: &[u8], values: &mut dyn Iterator<Item = (&[u8], i64)>, output: &mut Vec<(Keyed, i64)>| {
+    let emit = move |key: &[u8],
+                     values: &mut dyn Iterator<Item = (&[u8], i64)>,
+                     output: &mut Vec<(Keyed, i64)>| {
         let mut found = 0;
         packer.clear();
         for (value, _) in values {
@@ -416,7 +501,11 @@ fn combine<'s>(context: &Context<'s>, mut pieces: Vec<Groups<'s>>, name: &str) -
             output.push(((key.to_vec(), packer.finish()), 1));
         }
     };
-    reduce_total(localize(arrange_in_place(packed, &name)), &name, Whole::new(emit))
+    reduce_total(
+        localize(arrange_in_place(packed, &name)),
+        &name,
+        Whole::new(emit),
+    )
 }
 
 /// Splits whole-group value bytes into sort key and arguments.

@@ -19,26 +19,37 @@ use crate::operators::{Head, Seek, Whole, extrema_append_only, reduce_total};
 const MOST_KEPT: u64 = 1 << 10;
 
 /// The first rows of each group. Value bytes: the order's key, then the row with its length behind it.
-pub fn top_k<'s>(input: Collection<'s>, plan: &TopKPlan, name: &str, health: &Arc<Health>) -> Collection<'s> {
+pub fn top_k<'s>(
+    input: Collection<'s>,
+    plan: &TopKPlan,
+    name: &str,
+    health: &Arc<Health>,
+) -> Collection<'s> {
     let (group_key, order) = (plan.group_key.clone(), plan.order.clone());
     let guard = Arc::clone(health);
     let mut scratch = Scratch::default();
     let (mut key, mut value) = (Vec::new(), Vec::new());
-    let (packed, _) = pack(input.oks, &format!("{name} pack"), move |row: Row, time, diff, packer: &mut crate::arrange::pack::Packer<'_, u64, i64, ()>| {
-        guard.run(|| {
-            let context = (&group_key, &order, &row);
-            scratch.run(&context, |(group_key, order, row), datums, _, _| {
-                datums.extend(row.iter());
-                key.clear();
-                group_key.iter().for_each(|column| key::push(&mut key, datums[*column]));
-                value.clear();
-                key::push_order_by(&mut value, datums, order);
-                value.extend_from_slice(row.bytes());
-                value.extend_from_slice(&(row.bytes().len() as u32).to_be_bytes());
+    let (packed, _) = pack(
+        input.oks,
+        &format!("{name} pack"),
+        move |row: Row, time, diff, packer: &mut crate::arrange::pack::Packer<'_, u64, i64, ()>| {
+            guard.run(|| {
+                let context = (&group_key, &order, &row);
+                scratch.run(&context, |(group_key, order, row), datums, _, _| {
+                    datums.extend(row.iter());
+                    key.clear();
+                    group_key
+                        .iter()
+                        .for_each(|column| key::push(&mut key, datums[*column]));
+                    value.clear();
+                    key::push_order_by(&mut value, datums, order);
+                    value.extend_from_slice(row.bytes());
+                    value.extend_from_slice(&(row.bytes().len() as u32).to_be_bytes());
+                });
+                packer.push(&key, &value, time, diff);
             });
-            packer.push(&key, &value, time, diff);
-        });
-    });
+        },
+    );
     let emit = |_key: &[u8], head: &Head, output: &mut Vec<(Outcome, i64)>| {
         if head.negative.is_some() {
             output.push((Err(error_row(&negative())), 1));
@@ -47,7 +58,9 @@ pub fn top_k<'s>(input: Collection<'s>, plan: &TopKPlan, name: &str, health: &Ar
             output.push((Ok(RowRef::from_packed(behind(value).1).to_row()), *count));
         }
     };
-    let few = plan.limit.filter(|limit| plan.append_only && plan.offset == 0 && *limit <= MOST_KEPT);
+    let few = plan
+        .limit
+        .filter(|limit| plan.append_only && plan.offset == 0 && *limit <= MOST_KEPT);
     let rows = match few {
         Some(limit) => extrema_append_only(packed, name, Direction::Forward, limit, emit),
         None => {
@@ -69,17 +82,24 @@ pub fn threshold<'s>(
     let (packed, failed) = pack_rows(input.oks, arrangement, &format!("{name} pack"), health);
     let arrangement = arrangement.clone();
     let mut scratch = Scratch::default();
-    let emit = move |key: &[u8], values: &mut dyn Iterator<Item = (&[u8], i64)>, output: &mut Vec<(Outcome, i64)>| {
+    let emit = move |key: &[u8],
+                     values: &mut dyn Iterator<Item = (&[u8], i64)>,
+                     output: &mut Vec<(Outcome, i64)>| {
         let values: Vec<(&[u8], i64)> = values.collect();
         let mut left: i64 = values.iter().map(|(_, count)| *count).sum();
         for (value, count) in values {
             let kept = count.min(left);
             if kept > 0 {
                 left -= kept;
-                output.push((Ok(arranged_row(&mut scratch, &arrangement, key, value)), kept));
+                output.push((
+                    Ok(arranged_row(&mut scratch, &arrangement, key, value)),
+                    kept,
+                ));
             }
         }
     };
     let rows = reduce_total(localize(arrange(packed, name)), name, Whole::new(emit));
-    split(rows, &format!("{name} results"), health).with_errors(input.errs).with_errors(failed)
+    split(rows, &format!("{name} results"), health)
+        .with_errors(input.errs)
+        .with_errors(failed)
 }

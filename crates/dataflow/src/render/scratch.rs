@@ -20,7 +20,11 @@ impl Scratch {
         context: &'e C,
         logic: impl FnOnce(&'e C, &mut Vec<Datum<'e>>, &'e RowArena, &mut Packer) -> R,
     ) -> R {
-        let Scratch { datums, arena, packer } = self;
+        let Scratch {
+            datums,
+            arena,
+            packer,
+        } = self;
         arena.clear();
         packer.clear();
         let mut used: Vec<Datum<'e>> = recycle(std::mem::take(datums));
@@ -54,7 +58,10 @@ pub fn error_row(error: &EvalError) -> Row {
 pub fn row_error(row: RowRef<'_>) -> EvalError {
     match row.iter().next() {
         Some(Datum::Error(error)) => error.to_error(),
-        _ => EvalError::new(SqlState::INTERNAL_ERROR, "an error collection holds errors only"),
+        _ => EvalError::new(
+            SqlState::INTERNAL_ERROR,
+            "an error collection holds errors only",
+        ),
     }
 }
 
@@ -103,14 +110,19 @@ pub fn read_back<'a>(
     datums: &mut Vec<Datum<'a>>,
     arena: &'a RowArena,
 ) {
-    let wanted = arrangement.columns.iter().filter_map(|source| match source {
-        ColumnSource::Key(at) => Some(at + 1),
-        ColumnSource::Value(_) => None,
-    });
+    let wanted = arrangement
+        .columns
+        .iter()
+        .filter_map(|source| match source {
+            ColumnSource::Key(at) => Some(at + 1),
+            ColumnSource::Value(_) => None,
+        });
     let wanted = wanted.max().unwrap_or(0);
     let decoded: smallvec::SmallVec<[Datum<'a>; 4]> = arrangement.key_types[..wanted]
         .iter()
-        .map(|ty| key::decode(&mut key, ty, arena).expect("a key of these types that keeps identity"))
+        .map(|ty| {
+            key::decode(&mut key, ty, arena).expect("a key of these types that keeps identity")
+        })
         .collect();
     let values: smallvec::SmallVec<[Datum<'a>; 8]> = RowRef::from_packed(value).iter().collect();
     datums.extend(arrangement.columns.iter().map(|source| match source {

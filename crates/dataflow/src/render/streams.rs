@@ -43,7 +43,10 @@ pub struct Collection<'s> {
 impl<'s> Collection<'s> {
     /// With more errors.
     pub fn with_errors(self, errs: Rows<'s>) -> Collection<'s> {
-        Collection { oks: self.oks, errs: self.errs.concat(errs) }
+        Collection {
+            oks: self.oks,
+            errs: self.errs.concat(errs),
+        }
     }
 }
 
@@ -98,7 +101,10 @@ where
                 let mut session = oks.session_with_builder(&fine);
                 for records in data {
                     for (record, time, diff) in records.drain(..) {
-                        let mut sink = Sink { oks: session.builder(), errs: &mut failed };
+                        let mut sink = Sink {
+                            oks: session.builder(),
+                            errs: &mut failed,
+                        };
                         health.run(|| logic(record, time, diff, &mut sink));
                         session.extract_and_send();
                     }
@@ -106,12 +112,16 @@ where
                 drop(session);
                 while let Some(container) = failed.finish() {
                     let failing = capability.retain_stamp(1);
-                    errs.session_with_builder(&failing).give_container(container);
+                    errs.session_with_builder(&failing)
+                        .give_container(container);
                 }
             });
         }
     });
-    Collection { oks: oks_stream, errs: errs_stream }
+    Collection {
+        oks: oks_stream,
+        errs: errs_stream,
+    }
 }
 
 /// Parts rows from errors.
@@ -120,7 +130,9 @@ pub fn split<'s>(
     name: &str,
     health: &Arc<Health>,
 ) -> Collection<'s> {
-    transform(input, name, health, |outcome, time, diff, sink| sink.outcome(outcome, time, diff))
+    transform(input, name, health, |outcome, time, diff, sink| {
+        sink.outcome(outcome, time, diff)
+    })
 }
 
 /// Map, filter and project.
@@ -135,13 +147,16 @@ pub fn apply<'s>(
     }
     let mfp = mfp.clone();
     let mut scratch = Scratch::default();
-    let output = transform(input.oks, name, health, move |row: Row, time, diff, sink| {
-        match scratch.apply(&mfp, &row) {
+    let output = transform(
+        input.oks,
+        name,
+        health,
+        move |row: Row, time, diff, sink| match scratch.apply(&mfp, &row) {
             Ok(Some(row)) => sink.ok(row, time, diff),
             Ok(None) => {}
             Err(error) => sink.err(&error, time, diff),
-        }
-    });
+        },
+    );
     output.with_errors(input.errs)
 }
 
@@ -158,7 +173,13 @@ pub fn pack_rows<'s>(
     let (mut key, mut value) = (Vec::new(), Vec::new());
     pack(rows, name, move |row: Row, time, diff, packer| {
         health.run(|| {
-            match arrange_row(&mut scratch, &arrangement, row.as_ref(), &mut key, &mut value) {
+            match arrange_row(
+                &mut scratch,
+                &arrangement,
+                row.as_ref(),
+                &mut key,
+                &mut value,
+            ) {
                 Ok(()) => packer.push(&key, &value, time, diff),
                 Err(error) => packer.error(error, time, diff),
             }

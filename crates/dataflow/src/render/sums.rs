@@ -17,7 +17,10 @@ pub struct Sums {
 impl Sums {
     /// So many rows, and nothing accumulated for so many aggregates.
     pub fn new(rows: i64, aggregates: usize) -> Sums {
-        Sums { rows, accumulators: (0..aggregates).map(|_| Accumulator::default()).collect() }
+        Sums {
+            rows,
+            accumulators: (0..aggregates).map(|_| Accumulator::default()).collect(),
+        }
     }
 }
 

@@ -24,7 +24,9 @@ pub fn group_result(aggregate: &AggregateExpr, values: &[(&[u8], i64)]) -> Optio
     let mut group = Vec::new();
     let mut there = false;
     for (value, count) in values {
-        let Ok(count) = u64::try_from(*count) else { continue };
+        let Ok(count) = u64::try_from(*count) else {
+            continue;
+        };
         there = true;
         match value.split_first() {
             // Errors sort first, the least of them before all.
@@ -42,13 +44,18 @@ pub fn group_result(aggregate: &AggregateExpr, values: &[(&[u8], i64)]) -> Optio
         keep_distinct(&mut group);
     }
     let arena = RowArena::new();
-    let mut rows = group.into_iter().map(|(args, count)| (args.iter().collect(), count));
+    let mut rows = group
+        .into_iter()
+        .map(|(args, count)| (args.iter().collect(), count));
     Some(Row::pack([aggregate.eval_group(&mut rows, &arena)]))
 }
 
 /// Of rows with equal arguments keeps the one of the least identity, once.
 fn keep_distinct(group: &mut Vec<(RowRef<'_>, u64)>) {
-    let keys: Vec<_> = group.iter().map(|(args, _)| key::encode(args.iter())).collect();
+    let keys: Vec<_> = group
+        .iter()
+        .map(|(args, _)| key::encode(args.iter()))
+        .collect();
     let mut least: BTreeMap<_, RowRef<'_>> = BTreeMap::new();
     for (key, (args, _)) in keys.iter().zip(group.iter()) {
         let kept = least.entry(key).or_insert(*args);
@@ -76,31 +83,42 @@ pub fn window<'s>(
     let guard = Arc::clone(health);
     let mut scratch = Scratch::default();
     let mut key = Vec::new();
-    let (packed, failed) = pack(input.oks, &format!("{name} pack"), move |row: Row, time, diff, packer| {
-        guard.run(|| {
-            let context = (&exprs, &row);
-            let encoded = scratch.run(&context, |(exprs, row), datums, arena, _| {
-                datums.extend(row.iter());
-                encode_key(&mut key, exprs, datums, arena)
+    let (packed, failed) = pack(
+        input.oks,
+        &format!("{name} pack"),
+        move |row: Row, time, diff, packer| {
+            guard.run(|| {
+                let context = (&exprs, &row);
+                let encoded = scratch.run(&context, |(exprs, row), datums, arena, _| {
+                    datums.extend(row.iter());
+                    encode_key(&mut key, exprs, datums, arena)
+                });
+                match encoded {
+                    Ok(()) => packer.push(&key, row.bytes(), time, diff),
+                    Err(error) => packer.error(error, time, diff),
+                }
             });
-            match encoded {
-                Ok(()) => packer.push(&key, row.bytes(), time, diff),
-                Err(error) => packer.error(error, time, diff),
-            }
-        });
-    });
+        },
+    );
     let functions = functions.to_vec();
     let guard = Arc::clone(health);
-    let emit = move |_key: &[u8], values: &mut dyn Iterator<Item = (&[u8], i64)>, output: &mut Vec<(Row, i64)>| {
+    let emit = move |_key: &[u8],
+                     values: &mut dyn Iterator<Item = (&[u8], i64)>,
+                     output: &mut Vec<(Row, i64)>| {
         let values: Vec<(&[u8], i64)> = values.collect();
         if let Some(rows) = guard.run(|| partition_rows(&functions, &values)) {
             output.extend(rows.into_iter().map(|row| (row, 1)));
         }
     };
     let rows = reduce_total(localize(arrange(packed, name)), name, Whole::new(emit));
-    let output = transform(rows, &format!("{name} results"), health, |row, time, diff, sink| {
-        sink.ok(row, time, diff);
-    });
+    let output = transform(
+        rows,
+        &format!("{name} results"),
+        health,
+        |row, time, diff, sink| {
+            sink.ok(row, time, diff);
+        },
+    );
     output.with_errors(input.errs).with_errors(failed)
 }
 
@@ -116,7 +134,9 @@ pub fn partition_rows(functions: &[WindowExpr], values: &[(&[u8], i64)]) -> Vec<
     let mut columns: Vec<Vec<Datum<'_>>> = vec![Vec::new(); functions.len()];
     let mut orders: BTreeMap<&[OrderExpr], Vec<usize>> = BTreeMap::new();
     for (column, function) in functions.iter().enumerate() {
-        let order = orders.entry(&function.order_by).or_insert_with(|| sorted(&rows, &function.order_by, &arena));
+        let order = orders
+            .entry(&function.order_by)
+            .or_insert_with(|| sorted(&rows, &function.order_by, &arena));
         let ordered: Vec<_> = order.iter().map(|at| rows[*at]).collect();
         let computed = function.eval_partition(&ordered, &arena);
         let values = &mut columns[column];
@@ -140,7 +160,9 @@ fn sorted<'a>(rows: &[RowRef<'a>], order_by: &'a [OrderExpr], arena: &'a RowAren
     for (at, row) in rows.iter().enumerate() {
         let datums: Vec<_> = row.iter().collect();
         let mut sort_key = Vec::new();
-        order_by.iter().for_each(|order| order.push_key(&mut sort_key, &datums, arena));
+        order_by
+            .iter()
+            .for_each(|order| order.push_key(&mut sort_key, &datums, arena));
         keyed.push((sort_key, *row, at));
     }
     keyed.sort_unstable();

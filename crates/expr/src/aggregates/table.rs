@@ -327,6 +327,9 @@ impl Table {
         let elements = Operation::Whole(Whole::ArrayAgg);
         let doc = "All values, NULLs included, as an array.";
         self.push("array_agg", vec![AnyNonArray], AnyArray, elements, doc);
+        let doc = "The one value of a scalar subquery; an error if there are several rows.";
+        let single = Operation::Whole(Whole::SingleValue);
+        self.push("single_value", vec![AnyElement], AnyElement, single, doc);
         let doc = "All values, NULLs included, as a JSON array.";
         self.push(
             "jsonb_agg",

@@ -19,6 +19,7 @@ pub(crate) enum Whole {
     ArrayAggArrays,
     JsonbAgg,
     JsonbObjectAgg,
+    SingleValue,
 }
 
 /// Argument rows and how often each occurs.
@@ -41,7 +42,19 @@ impl Whole {
             Whole::ArrayAggArrays => array_agg_arrays(rows, arena).map(Some),
             Whole::JsonbAgg => jsonb_agg(types, rows, arena).map(Some),
             Whole::JsonbObjectAgg => jsonb_object_agg(types, rows, arena).map(Some),
+            Whole::SingleValue => single_value(rows).map(Some),
         }
+    }
+}
+
+/// The one value there is.
+fn single_value<'a>(rows: &Rows<'a>) -> Result<Datum<'a>, EvalError> {
+    match rows {
+        [(args, 1)] => Ok(args[0]),
+        _ => Err(EvalError::new(
+            SqlState::CARDINALITY_VIOLATION,
+            "more than one row returned by a subquery used as an expression",
+        )),
     }
 }
 

@@ -67,10 +67,8 @@ fn argument<'a>(text: &str, arena: &'a RowArena) -> (Datum<'a>, ScalarType) {
 fn resolve(name: &str, types: &[ScalarType]) -> Result<Resolved, ResolveError> {
     let word = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let quantified = name.starts_with("any") || name.starts_with("all");
-    if word
-        && !(quantified && !name[3..].starts_with(|c: char| c.is_ascii_alphabetic()))
-        && name != "is_distinct"
-    {
+    let operator = quantified && !name[3..].starts_with(|c: char| c.is_ascii_alphabetic());
+    if word && !operator && name != "is_distinct" {
         resolve_function(name, types)
     } else {
         resolve_operator(name, types)

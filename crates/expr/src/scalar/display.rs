@@ -20,7 +20,12 @@ impl Display for ScalarExpr {
                         write!(f, "{}::{}", Operand(arg), types.result.sql_name())
                     }
                     [arg, ..] if name == TYPMOD || name == TYPMOD_ASSIGNMENT => {
-                        write!(f, "{}::{}", Operand(arg), types.result.sql_name_with(types.typmod))
+                        write!(
+                            f,
+                            "{}::{}",
+                            Operand(arg),
+                            types.result.sql_name_with(types.typmod)
+                        )
                     }
                     [arg] if symbol => write!(f, "{name} {}", Operand(arg)),
                     [a, b] if symbol => write!(f, "{} {name} {}", Operand(a), Operand(b)),
@@ -35,7 +40,11 @@ impl Display for ScalarExpr {
             ScalarExpr::Or(args) if args.is_empty() => f.write_str("false"),
             ScalarExpr::And(args) => operands(args, " AND ", f),
             ScalarExpr::Or(args) => operands(args, " OR ", f),
-            ScalarExpr::If { condition, then, els } => {
+            ScalarExpr::If {
+                condition,
+                then,
+                els,
+            } => {
                 write!(f, "CASE WHEN {condition} THEN {then} ELSE {els} END")
             }
             ScalarExpr::Coalesce(args) => {
@@ -70,7 +79,11 @@ impl Display for Operand<'_> {
             ScalarExpr::And(args) | ScalarExpr::Or(args) => args.is_empty(),
             ScalarExpr::IsNull(_) | ScalarExpr::Not(_) => false,
         };
-        if atomic { write!(f, "{}", self.0) } else { write!(f, "({})", self.0) }
+        if atomic {
+            write!(f, "{}", self.0)
+        } else {
+            write!(f, "({})", self.0)
+        }
     }
 }
 
@@ -104,8 +117,15 @@ fn literal(datum: Datum<'_>, ty: &ColumnType, f: &mut Formatter<'_>) -> Result {
             let mut out = String::new();
             text::format(&ty.scalar, datum, &mut out);
             let number = out.starts_with(|c: char| c.is_ascii_digit() || c == '-')
-                && matches!(datum, Datum::Int16(_) | Datum::Int32(_) | Datum::Int64(_) | Datum::Numeric(_));
-            if number { f.write_str(&out) } else { f.write_str(&crate::quote_literal(&out)) }
+                && matches!(
+                    datum,
+                    Datum::Int16(_) | Datum::Int32(_) | Datum::Int64(_) | Datum::Numeric(_)
+                );
+            if number {
+                f.write_str(&out)
+            } else {
+                f.write_str(&crate::quote_literal(&out))
+            }
         }
     }
 }

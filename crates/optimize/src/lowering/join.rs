@@ -27,7 +27,10 @@ pub(super) fn lower(
     if inputs.len() == 1 {
         let initial = shape.only_input();
         let input = Box::new(lower_expr(&inputs[0], indexes)?);
-        return Ok(Plan::Mfp { input, mfp: initial });
+        return Ok(Plan::Mfp {
+            input,
+            mfp: initial,
+        });
     }
     let delta = (3..=MOST_DELTA_INPUTS).contains(&inputs.len()) && shape.connected();
     let mut arranged: Vec<Vec<Arrangement>> = vec![vec![]; inputs.len()];
@@ -44,7 +47,11 @@ pub(super) fn lower(
                     closure: stage.closure,
                 }
             });
-            paths.push(DeltaPath { source, initial: path.initial, stages: stages.collect() });
+            paths.push(DeltaPath {
+                source,
+                initial: path.initial,
+                stages: stages.collect(),
+            });
         }
         JoinPlan::Delta { paths }
     } else {
@@ -62,12 +69,22 @@ pub(super) fn lower(
             });
             width = stage.types_after;
         }
-        JoinPlan::Linear { source, initial: path.initial, stages }
+        JoinPlan::Linear {
+            source,
+            initial: path.initial,
+            stages,
+        }
     };
     let inputs = inputs.iter().zip(arranged).map(|(input, arrangements)| {
-        Ok(JoinInput { source: source_of(input, &arrangements, indexes)?, arrangements })
+        Ok(JoinInput {
+            source: source_of(input, &arrangements, indexes)?,
+            arrangements,
+        })
     });
-    Ok(Plan::Join { inputs: inputs.collect::<Result<_, _>>()?, plan })
+    Ok(Plan::Join {
+        inputs: inputs.collect::<Result<_, _>>()?,
+        plan,
+    })
 }
 
 /// An imported index serves an input if it has every arrangement that the join needs of it.
@@ -76,7 +93,9 @@ fn source_of(
     needed: &[Arrangement],
     indexes: &Indexes,
 ) -> Result<JoinSource, LoweringError> {
-    if let RelExpr::Get { id: Id::Global(id), .. } = input
+    if let RelExpr::Get {
+        id: Id::Global(id), ..
+    } = input
         && let Some(available) = indexes.get(id)
         && !needed.is_empty()
         && needed.iter().all(|n| available.iter().any(|(_, a)| a == n))
@@ -88,10 +107,13 @@ fn source_of(
 
 /// The position of an arrangement among those of an input, added if new.
 fn place(arranged: &mut Vec<Arrangement>, arrangement: Arrangement) -> usize {
-    arranged.iter().position(|a| *a == arrangement).unwrap_or_else(|| {
-        arranged.push(arrangement);
-        arranged.len() - 1
-    })
+    arranged
+        .iter()
+        .position(|a| *a == arrangement)
+        .unwrap_or_else(|| {
+            arranged.push(arrangement);
+            arranged.len() - 1
+        })
 }
 
 /// A path through the inputs.
@@ -141,18 +163,24 @@ impl<'a> Shape<'a> {
             total += relation.arity();
         }
         let is_early = |p: &ScalarExpr| !p.can_fail() && p.columns().iter().all(|c| *c < total);
-        let (early, late): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut mfp.predicates).into_iter().partition(|(_, p)| is_early(p));
+        let (early, late): (Vec<_>, Vec<_>) = std::mem::take(&mut mfp.predicates)
+            .into_iter()
+            .partition(|(_, p)| is_early(p));
         mfp.predicates = late;
         let arranged = inputs.iter().map(|input| match input {
-            RelExpr::Get { id: Id::Global(id), .. } => {
+            RelExpr::Get {
+                id: Id::Global(id), ..
+            } => {
                 let available = indexes.get(id).map(Vec::as_slice).unwrap_or_default();
                 available.iter().map(|(_, a)| a.key.clone()).collect()
             }
             _ => vec![],
         });
         Shape {
-            all_types: relations.iter().flat_map(|r| r.columns.iter().cloned()).collect(),
+            all_types: relations
+                .iter()
+                .flat_map(|r| r.columns.iter().cloned())
+                .collect(),
             keys: relations.iter().map(|r| r.keys.clone()).collect(),
             arranged: arranged.collect(),
             types: relations.into_iter().map(|r| r.columns).collect(),
@@ -179,14 +207,12 @@ impl<'a> Shape<'a> {
     }
 
     /// The pairs (so far, of the input) that a look-up into the input can use.
-    fn key_pairs(
-        &self,
-        have: &BTreeSet<usize>,
-        input: usize,
-    ) -> Vec<(ScalarExpr, ScalarExpr)> {
+    fn key_pairs(&self, have: &BTreeSet<usize>, input: usize) -> Vec<(ScalarExpr, ScalarExpr)> {
         let own: BTreeSet<usize> = self.columns_of(input).collect();
         let pair = |class: &Vec<ScalarExpr>| {
-            let mine = class.iter().find(|e| !e.columns().is_empty() && self.within(e, &own))?;
+            let mine = class
+                .iter()
+                .find(|e| !e.columns().is_empty() && self.within(e, &own))?;
             let theirs = class.iter().find(|e| self.within(e, have))?;
             Some((theirs.clone(), mine.clone()))
         };
@@ -212,7 +238,10 @@ impl<'a> Shape<'a> {
         let mut have: BTreeSet<usize> = self.columns_of(0).collect();
         let mut left: Vec<usize> = (1..self.types.len()).collect();
         while !left.is_empty() {
-            let Some(at) = left.iter().position(|i| !self.key_pairs(&have, *i).is_empty()) else {
+            let Some(at) = left
+                .iter()
+                .position(|i| !self.key_pairs(&have, *i).is_empty())
+            else {
                 return false;
             };
             let input = left.remove(at);
@@ -225,9 +254,15 @@ impl<'a> Shape<'a> {
     fn best_source(&self) -> usize {
         let score = |source: usize| {
             let have = self.columns_of(source).collect();
-            (0..self.types.len()).filter(|i| *i != source).map(|i| self.score(&have, i)).max()
+            (0..self.types.len())
+                .filter(|i| *i != source)
+                .map(|i| self.score(&have, i))
+                .max()
         };
-        (0..self.types.len()).rev().max_by_key(|i| score(*i)).unwrap_or(0)
+        (0..self.types.len())
+            .rev()
+            .max_by_key(|i| score(*i))
+            .unwrap_or(0)
     }
 
     /// How good a look-up is: into a unique key, then by more key columns, then one that is arranged already.
@@ -240,7 +275,9 @@ impl<'a> Shape<'a> {
                 _ => None,
             })
             .collect();
-        let unique = self.keys[input].iter().any(|k| k.iter().all(|c| columns.contains(c)));
+        let unique = self.keys[input]
+            .iter()
+            .any(|k| k.iter().all(|c| columns.contains(c)));
         let arranged = self.arranged[input].iter().any(|k| k.len() == pairs.len());
         (unique && !pairs.is_empty(), pairs.len(), arranged)
     }
@@ -266,12 +303,22 @@ impl<'a> Shape<'a> {
         let complete = have.len() == self.all_types.len();
         let mut needed: BTreeSet<usize> = BTreeSet::new();
         let total = self.all_types.len();
-        for e in self.mfp.expressions.iter().chain(self.mfp.predicates.iter().map(|(_, p)| p)) {
+        for e in self
+            .mfp
+            .expressions
+            .iter()
+            .chain(self.mfp.predicates.iter().map(|(_, p)| p))
+        {
             needed.extend(e.columns().into_iter().filter(|c| *c < total));
         }
         needed.extend(self.mfp.projection.iter().filter(|c| **c < total));
         if !complete {
-            needed.extend(self.equivalences.iter().flatten().flat_map(ScalarExpr::columns));
+            needed.extend(
+                self.equivalences
+                    .iter()
+                    .flatten()
+                    .flat_map(ScalarExpr::columns),
+            );
             needed.extend(pending.iter().flat_map(ScalarExpr::columns));
         }
         needed.intersection(have).copied().collect()
@@ -301,7 +348,10 @@ impl<'a> Shape<'a> {
                 }
             }
         }
-        let early = self.early.iter().filter(|p| self.within(p, have) && !self.within(p, before));
+        let early = self
+            .early
+            .iter()
+            .filter(|p| self.within(p, have) && !self.within(p, before));
         out.extend(early.cloned());
         out
     }
@@ -310,8 +360,14 @@ impl<'a> Shape<'a> {
         let have: BTreeSet<usize> = (0..self.all_types.len()).collect();
         let layout: Vec<usize> = have.iter().copied().collect();
         let conditions = self.conditions(&BTreeSet::new(), &have, &[]);
-        let constant = self.early.iter().filter(|p| p.columns().is_empty()).cloned();
-        let mfp = MapFilterProject::identity(layout.len()).filter(conditions).filter(constant);
+        let constant = self
+            .early
+            .iter()
+            .filter(|p| p.columns().is_empty())
+            .cloned();
+        let mfp = MapFilterProject::identity(layout.len())
+            .filter(conditions)
+            .filter(constant);
         then(mfp, &self.mfp, &layout)
     }
 
@@ -320,7 +376,11 @@ impl<'a> Shape<'a> {
         let mut have: BTreeSet<usize> = self.columns_of(source).collect();
         let full: Vec<usize> = have.iter().copied().collect();
         let mut layout: Vec<usize> = self.needed(&have, &self.early).into_iter().collect();
-        let constant = self.early.iter().filter(|p| p.columns().is_empty()).cloned();
+        let constant = self
+            .early
+            .iter()
+            .filter(|p| p.columns().is_empty())
+            .cloned();
         let mut conditions = self.conditions(&BTreeSet::new(), &have, &[]);
         conditions.extend(constant);
         let conditions = conditions.into_iter().map(|c| over(c, &full));
@@ -333,11 +393,18 @@ impl<'a> Shape<'a> {
             let pairs = self.key_pairs(&have, input);
             let before = have.clone();
             have.extend(self.columns_of(input));
-            let wide: Vec<usize> = layout.iter().copied().chain(self.columns_of(input)).collect();
+            let wide: Vec<usize> = layout
+                .iter()
+                .copied()
+                .chain(self.columns_of(input))
+                .collect();
             let conditions = self.conditions(&before, &have, &pairs);
             let conditions = conditions.into_iter().map(|c| over(c, &wide));
             let checked = MapFilterProject::identity(wide.len()).filter(conditions);
-            let stream_key = pairs.iter().map(|(e, _)| over(e.clone(), &layout)).collect();
+            let stream_key = pairs
+                .iter()
+                .map(|(e, _)| over(e.clone(), &layout))
+                .collect();
             let start = self.starts[input];
             let input_key = pairs.iter().map(|(_, e)| {
                 let mut e = e.clone();
@@ -352,14 +419,28 @@ impl<'a> Shape<'a> {
                 checked.project(layout.iter().map(|c| position(&wide, *c)))
             };
             let types_after = layout.iter().map(|c| self.all_types[*c].clone()).collect();
-            stages.push(Stage { input, input_key, stream_key, closure, types_after });
+            stages.push(Stage {
+                input,
+                input_key,
+                stream_key,
+                closure,
+                types_after,
+            });
         }
-        Path { source, initial, initial_types, stages }
+        Path {
+            source,
+            initial,
+            initial_types,
+            stages,
+        }
     }
 }
 
 fn position(layout: &[usize], column: usize) -> usize {
-    layout.iter().position(|c| *c == column).expect("a needed column is kept")
+    layout
+        .iter()
+        .position(|c| *c == column)
+        .expect("a needed column is kept")
 }
 
 /// An expression over all inputs' columns, over the columns of a layout.
@@ -371,7 +452,11 @@ fn over(mut expr: ScalarExpr, layout: &[usize]) -> ScalarExpr {
 /// `mfp`, which is over all inputs' columns, after `before`, whose output columns are those of the layout.
 fn then(before: MapFilterProject, mfp: &MapFilterProject, layout: &[usize]) -> MapFilterProject {
     let to = |c: usize| {
-        if c < mfp.input_arity { position(layout, c) } else { layout.len() + c - mfp.input_arity }
+        if c < mfp.input_arity {
+            position(layout, c)
+        } else {
+            layout.len() + c - mfp.input_arity
+        }
     };
     let moved = |e: &ScalarExpr| {
         let mut e = e.clone();
@@ -380,7 +465,12 @@ fn then(before: MapFilterProject, mfp: &MapFilterProject, layout: &[usize]) -> M
     };
     before
         .map(mfp.expressions.iter().map(moved).collect::<Vec<_>>())
-        .filter(mfp.predicates.iter().map(|(_, p)| moved(p)).collect::<Vec<_>>())
+        .filter(
+            mfp.predicates
+                .iter()
+                .map(|(_, p)| moved(p))
+                .collect::<Vec<_>>(),
+        )
         .project(mfp.projection.iter().map(|c| to(*c)).collect::<Vec<_>>())
 }
 
@@ -395,5 +485,9 @@ fn same_key(a: ScalarExpr, b: ScalarExpr, types: &[ColumnType]) -> ScalarExpr {
         time_zone: "UTC".into(),
         environment: None,
     };
-    ScalarExpr::Call { func, args: vec![a, b], types: types.into() }
+    ScalarExpr::Call {
+        func,
+        args: vec![a, b],
+        types: types.into(),
+    }
 }

@@ -10,22 +10,30 @@ pub(super) fn plan(
     group_key: &[ScalarExpr],
     aggregates: &[AggregateExpr],
 ) -> ReducePlan {
-    let key_types: Vec<_> = group_key.iter().map(|k| k.ty(&input.columns).scalar).collect();
+    let key_types: Vec<_> = group_key
+        .iter()
+        .map(|k| k.ty(&input.columns).scalar)
+        .collect();
     let decode_key = key_types.iter().all(|t| !t.key_loses_identity());
     let mut parts: Vec<ReducePart> = Vec::new();
     let mut results = Vec::with_capacity(aggregates.len());
     for aggregate in aggregates {
-        let at = parts.iter().position(|part| joins_part(part, aggregate, input.append_only));
+        let at = parts
+            .iter()
+            .position(|part| joins_part(part, aggregate, input.append_only));
         let at = at.unwrap_or_else(|| {
             parts.push(new_part(aggregate, input.append_only));
             parts.len() - 1
         });
         let members = members(&mut parts[at]);
         // The same call twice is one result.
-        let place = members.iter().position(|a| a == aggregate).unwrap_or_else(|| {
-            members.push(aggregate.clone());
-            members.len() - 1
-        });
+        let place = members
+            .iter()
+            .position(|a| a == aggregate)
+            .unwrap_or_else(|| {
+                members.push(aggregate.clone());
+                members.len() - 1
+            });
         results.push((at, place));
     }
     if !decode_key {
@@ -33,7 +41,13 @@ pub(super) fn plan(
     } else if parts.is_empty() {
         parts.push(ReducePart::Distinct);
     }
-    ReducePlan { key: group_key.to_vec(), key_types, decode_key, parts, results }
+    ReducePlan {
+        key: group_key.to_vec(),
+        key_types,
+        decode_key,
+        parts,
+        results,
+    }
 }
 
 fn kind(aggregate: &AggregateExpr) -> AggregateKind {
@@ -42,7 +56,9 @@ fn kind(aggregate: &AggregateExpr) -> AggregateKind {
 
 fn joins_part(part: &ReducePart, aggregate: &AggregateExpr, append_only: bool) -> bool {
     let same_input = |members: &[AggregateExpr]| {
-        members.iter().all(|m| m.args == aggregate.args && m.filter == aggregate.filter)
+        members
+            .iter()
+            .all(|m| m.args == aggregate.args && m.filter == aggregate.filter)
     };
     match (part, kind(aggregate)) {
         (ReducePart::Accumulable(_), AggregateKind::Accumulable) => !aggregate.distinct,
@@ -74,7 +90,9 @@ fn members(part: &mut ReducePart) -> &mut Vec<AggregateExpr> {
     match part {
         ReducePart::Accumulable(members)
         | ReducePart::AccumulableDistinct(members)
-        | ReducePart::Extrema { aggregates: members }
+        | ReducePart::Extrema {
+            aggregates: members,
+        }
         | ReducePart::AppendOnlyExtrema(members)
         | ReducePart::WholeGroup(members) => members,
         ReducePart::Distinct | ReducePart::First(_) => unreachable!("not made for an aggregate"),

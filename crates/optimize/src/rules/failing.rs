@@ -16,10 +16,17 @@ pub(super) fn columns(expr: &RelExpr, bindings: &Bindings) -> Vec<bool> {
     match expr {
         RelExpr::Constant { rows: Ok(_), ty } => vec![false; ty.arity()],
         RelExpr::Constant { rows: Err(_), ty } => vec![true; ty.arity()],
-        RelExpr::Get { id: Id::Global(_), ty } => vec![false; ty.arity()],
-        RelExpr::Get { id: Id::Local(id), ty } => {
-            bindings.get(id).cloned().unwrap_or_else(|| vec![true; ty.arity()])
-        }
+        RelExpr::Get {
+            id: Id::Global(_),
+            ty,
+        } => vec![false; ty.arity()],
+        RelExpr::Get {
+            id: Id::Local(id),
+            ty,
+        } => bindings
+            .get(id)
+            .cloned()
+            .unwrap_or_else(|| vec![true; ty.arity()]),
         RelExpr::Let { id, value, body } => {
             let mut inner = bindings.clone();
             inner.insert(*id, of(value));
@@ -44,11 +51,16 @@ pub(super) fn columns(expr: &RelExpr, bindings: &Bindings) -> Vec<bool> {
             out
         }
         RelExpr::Join { inputs, .. } => inputs.iter().flat_map(of).collect(),
-        RelExpr::Reduce { input, group_key, aggregates } => {
+        RelExpr::Reduce {
+            input,
+            group_key,
+            aggregates,
+        } => {
             let input = of(input);
             // An error in a key is not a row.
             let keys = group_key.iter().map(|_| false);
-            keys.chain(aggregates.iter().map(|a| aggregate(a, &input))).collect()
+            keys.chain(aggregates.iter().map(|a| aggregate(a, &input)))
+                .collect()
         }
         RelExpr::Window { input, functions } => {
             let mut out = of(input);
@@ -80,5 +92,10 @@ fn aggregate(call: &AggregateExpr, input: &[bool]) -> bool {
     let desc = aggregate::get(call.func);
     let total = matches!(desc.kind, AggregateKind::Min | AggregateKind::Max)
         || matches!(desc.name, "count" | "bool_and" | "bool_or" | "every");
-    !total || call.args.iter().chain(&call.filter).any(|e| expression(e, input))
+    !total
+        || call
+            .args
+            .iter()
+            .chain(&call.filter)
+            .any(|e| expression(e, input))
 }

@@ -52,7 +52,11 @@ fn folded(expr: &ScalarExpr) -> Option<ScalarExpr> {
         }
         ScalarExpr::And(args) => connective(args, false),
         ScalarExpr::Or(args) => connective(args, true),
-        ScalarExpr::If { condition, then, els } => match condition.as_literal()? {
+        ScalarExpr::If {
+            condition,
+            then,
+            els,
+        } => match condition.as_literal()? {
             Datum::Bool(true) => Some((**then).clone()),
             Datum::Error(_) => None,
             _ => Some((**els).clone()),
@@ -68,7 +72,9 @@ fn folded(expr: &ScalarExpr) -> Option<ScalarExpr> {
             datum => Some(boolean(datum.is_null())),
         },
         ScalarExpr::Coalesce(args) => {
-            let first = args.iter().position(|a| !matches!(a.as_literal(), Some(Datum::Null)));
+            let first = args
+                .iter()
+                .position(|a| !matches!(a.as_literal(), Some(Datum::Null)));
             match first {
                 None => args.last().cloned(),
                 Some(at) => match args[at].as_literal() {
@@ -93,9 +99,11 @@ fn connective(args: &[ScalarExpr], decisive: bool) -> Option<ScalarExpr> {
     match kept.len() {
         0 => Some(boolean(!decisive)),
         1 => kept.into_iter().next(),
-        n if n < args.len() => {
-            Some(if decisive { ScalarExpr::Or(kept) } else { ScalarExpr::And(kept) })
-        }
+        n if n < args.len() => Some(if decisive {
+            ScalarExpr::Or(kept)
+        } else {
+            ScalarExpr::And(kept)
+        }),
         _ => None,
     }
 }
@@ -129,7 +137,11 @@ fn fold_relation(expr: &mut RelExpr) {
                 let column = scalar.ty(&ty.columns);
                 ty.columns.push(column);
             }
-            if volatile { None } else { evaluate(input, mfp, ty) }
+            if volatile {
+                None
+            } else {
+                evaluate(input, mfp, ty)
+            }
         }
         RelExpr::Project { input, outputs } => {
             let mfp = MapFilterProject::identity(input.arity()).project(outputs.clone());
@@ -149,12 +161,18 @@ fn fold_relation(expr: &mut RelExpr) {
         RelExpr::Negate { input } => match &mut **input {
             RelExpr::Constant { rows: Ok(rows), ty } => {
                 let rows = rows.drain(..).map(|(row, diff)| (row, -diff)).collect();
-                let ty = RelationType { keys: vec![], append_only: false, ..ty.clone() };
+                let ty = RelationType {
+                    keys: vec![],
+                    append_only: false,
+                    ..ty.clone()
+                };
                 Some(RelExpr::Constant { rows: Ok(rows), ty })
             }
             _ => None,
         },
-        RelExpr::Join { inputs, .. } if inputs.iter().any(is_empty) => Some(RelExpr::empty(expr.ty())),
+        RelExpr::Join { inputs, .. } if inputs.iter().any(is_empty) => {
+            Some(RelExpr::empty(expr.ty()))
+        }
         RelExpr::Reduce { input, .. }
         | RelExpr::TopK { input, .. }
         | RelExpr::FlatMap { input, .. }
@@ -188,7 +206,9 @@ fn is_volatile(expr: &ScalarExpr) -> bool {
 
 /// The rows of a small given relation after an operation; none if the input is something else or a row fails.
 fn evaluate(input: &RelExpr, mfp: MapFilterProject, mut ty: RelationType) -> Option<RelExpr> {
-    let RelExpr::Constant { rows: Ok(rows), .. } = input else { return None };
+    let RelExpr::Constant { rows: Ok(rows), .. } = input else {
+        return None;
+    };
     let unbound = |e: &ScalarExpr| is_volatile(e);
     if rows.len() > MOST_ROWS
         || mfp.expressions.iter().any(unbound)
@@ -212,7 +232,11 @@ fn evaluate(input: &RelExpr, mfp: MapFilterProject, mut ty: RelationType) -> Opt
         }
         arena.clear();
     }
-    ty.keys = if out.len() <= 1 && out.iter().all(|(_, d)| *d == 1) { vec![vec![]] } else { vec![] };
+    ty.keys = if out.len() <= 1 && out.iter().all(|(_, d)| *d == 1) {
+        vec![vec![]]
+    } else {
+        vec![]
+    };
     ty.append_only = out.iter().all(|(_, diff)| *diff > 0);
     Some(RelExpr::Constant { rows: Ok(out), ty })
 }
@@ -220,13 +244,24 @@ fn evaluate(input: &RelExpr, mfp: MapFilterProject, mut ty: RelationType) -> Opt
 fn union_of_constants(inputs: &[RelExpr]) -> Option<RelExpr> {
     let mut all = std::collections::BTreeMap::new();
     for input in inputs {
-        let RelExpr::Constant { rows: Ok(rows), .. } = input else { return None };
+        let RelExpr::Constant { rows: Ok(rows), .. } = input else {
+            return None;
+        };
         for (row, diff) in rows {
             *all.entry(row.clone()).or_insert(0) += diff;
         }
     }
     all.retain(|_, diff| *diff != 0);
-    let ty = RelExpr::Union { inputs: inputs.to_vec() }.ty();
-    let ty = RelationType { append_only: false, ..ty };
-    Some(RelExpr::Constant { rows: Ok(all.into_iter().collect()), ty })
+    let ty = RelExpr::Union {
+        inputs: inputs.to_vec(),
+    }
+    .ty();
+    let ty = RelationType {
+        append_only: false,
+        ..ty
+    };
+    Some(RelExpr::Constant {
+        rows: Ok(all.into_iter().collect()),
+        ty,
+    })
 }

@@ -1,35 +1,85 @@
 //! Joins within joins become one join, unions within unions one union; projections on the way move out.
 
+use super::failing::{self, Bindings};
 use everview_expr::{RelExpr, ScalarExpr};
+use std::collections::BTreeSet;
 
 pub(super) fn apply(mut expr: RelExpr) -> RelExpr {
-    expr.visit_mut_post(&mut |e| match e {
-        RelExpr::Join { .. } => fuse_join(e),
+    fuse(&mut expr, &mut Bindings::new());
+    expr
+}
+
+fn fuse(expr: &mut RelExpr, bindings: &mut Bindings) {
+    if let RelExpr::Let { id, value, body } = expr {
+        fuse(value, bindings);
+        bindings.insert(*id, failing::columns(value, bindings));
+        fuse(body, bindings);
+        return;
+    }
+    for child in expr.children_mut() {
+        fuse(child, bindings);
+    }
+    match expr {
+        RelExpr::Join { .. } => fuse_join(expr, bindings),
         RelExpr::Union { inputs } => {
-            let flat = std::mem::take(inputs).into_iter().flat_map(|input| match input {
-                RelExpr::Union { inputs } => inputs,
-                other => vec![other],
-            });
+            let flat = std::mem::take(inputs)
+                .into_iter()
+                .flat_map(|input| match input {
+                    RelExpr::Union { inputs } => inputs,
+                    other => vec![other],
+                });
             *inputs = flat.collect();
         }
         RelExpr::Filter { input, predicates } => {
-            if let RelExpr::Filter { input: inner, predicates: first } = &mut **input {
+            if let RelExpr::Filter {
+                input: inner,
+                predicates: first,
+            } = &mut **input
+            {
                 let mut all = std::mem::take(first);
                 all.append(predicates);
                 let inner = std::mem::replace(&mut **inner, RelExpr::unit());
-                *e = inner.filter(all);
+                *expr = inner.filter(all);
             }
         }
         _ => {}
-    });
-    expr
+    }
 }
 
 /// A join's inputs that are joins are taken apart. A projection or filter over an inner join moves above the
 /// outer one.
-fn fuse_join(expr: &mut RelExpr) {
-    let RelExpr::Join { inputs, equivalences } = expr else { return };
-    if !inputs.iter().any(is_open_join) && !inputs.iter().any(RelExpr::is_unit) {
+fn fuse_join(expr: &mut RelExpr, bindings: &Bindings) {
+    let RelExpr::Join {
+        inputs,
+        equivalences,
+    } = expr
+    else {
+        return;
+    };
+    // A key that can fail is read for every row of its input: taken apart, it would meet rows that the inner
+    // join leaves out.
+    let mut keys: BTreeSet<usize> = equivalences
+        .iter()
+        .flatten()
+        .flat_map(ScalarExpr::columns)
+        .collect();
+    let mut opened = Vec::with_capacity(inputs.len());
+    let mut end = 0;
+    for input in inputs.iter() {
+        let start = end;
+        end += input.arity();
+        let later = keys.split_off(&end);
+        let own = std::mem::replace(&mut keys, later);
+        let open = is_open_join(input) && {
+            let failing = failing::columns(input, bindings);
+            own.iter().all(|c| !failing[c - start])
+        };
+        opened.push(open);
+    }
+    if equivalences.iter().flatten().any(ScalarExpr::can_fail) {
+        opened.fill(false);
+    }
+    if !opened.contains(&true) && !inputs.iter().any(RelExpr::is_unit) {
         return;
     }
     let mut flat: Vec<RelExpr> = Vec::new();
@@ -38,16 +88,20 @@ fn fuse_join(expr: &mut RelExpr) {
     // For each column of the old join, the column of the new one.
     let mut columns: Vec<usize> = Vec::new();
     let mut width = 0;
-    for input in std::mem::take(inputs) {
-        let (inner, layout, filters) = open(input);
+    for (input, opened) in std::mem::take(inputs).into_iter().zip(opened) {
+        let (inner, layout, filters) = if opened { open(input) } else { closed(input) };
         let start = width;
         columns.extend(layout.iter().map(|c| start + c));
         predicates.extend(filters.into_iter().map(|p| moved(p, start)));
         match inner {
-            RelExpr::Join { inputs, equivalences } => {
+            RelExpr::Join {
+                inputs,
+                equivalences,
+            } if opened => {
                 width += inputs.iter().map(RelExpr::arity).sum::<usize>();
                 flat.extend(inputs);
-                let shift = |class: Vec<ScalarExpr>| class.into_iter().map(|e| moved(e, start)).collect();
+                let shift =
+                    |class: Vec<ScalarExpr>| class.into_iter().map(|e| moved(e, start)).collect();
                 classes.extend(equivalences.into_iter().map(shift));
             }
             unit if unit.is_unit() => {}
@@ -65,7 +119,10 @@ fn fuse_join(expr: &mut RelExpr) {
     let joined = match flat.len() {
         0 => RelExpr::unit(),
         1 if classes.is_empty() => flat.remove(0),
-        _ => RelExpr::Join { inputs: flat, equivalences: classes },
+        _ => RelExpr::Join {
+            inputs: flat,
+            equivalences: classes,
+        },
     };
     *expr = joined.filter(predicates).project(columns);
 }
@@ -84,13 +141,16 @@ fn is_open_join(expr: &RelExpr) -> bool {
 /// What is below projections and filters over a join: the join, its columns in order, the predicates over it.
 fn open(expr: RelExpr) -> (RelExpr, Vec<usize>, Vec<ScalarExpr>) {
     if !is_open_join(&expr) {
-        let layout = (0..expr.arity()).collect();
-        return (expr, layout, vec![]);
+        return closed(expr);
     }
     match expr {
         RelExpr::Project { input, outputs } => {
             let (inner, layout, predicates) = open(*input);
-            (inner, outputs.into_iter().map(|c| layout[c]).collect(), predicates)
+            (
+                inner,
+                outputs.into_iter().map(|c| layout[c]).collect(),
+                predicates,
+            )
         }
         RelExpr::Filter { input, predicates } => {
             let (inner, layout, mut below) = open(*input);
@@ -100,11 +160,14 @@ fn open(expr: RelExpr) -> (RelExpr, Vec<usize>, Vec<ScalarExpr>) {
             }));
             (inner, layout, below)
         }
-        other => {
-            let layout = (0..other.arity()).collect();
-            (other, layout, vec![])
-        }
+        other => closed(other),
     }
+}
+
+/// The expression as an input like any other.
+fn closed(expr: RelExpr) -> (RelExpr, Vec<usize>, Vec<ScalarExpr>) {
+    let layout = (0..expr.arity()).collect();
+    (expr, layout, vec![])
 }
 
 fn moved(mut expr: ScalarExpr, by: usize) -> ScalarExpr {

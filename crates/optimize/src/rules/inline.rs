@@ -27,7 +27,11 @@ fn inline(expr: &mut RelExpr) {
 fn count(expr: &RelExpr, id: LocalId) -> usize {
     let mut uses: BTreeMap<LocalId, usize> = BTreeMap::new();
     expr.visit(&mut |e| {
-        if let RelExpr::Get { id: Id::Local(local), .. } = e {
+        if let RelExpr::Get {
+            id: Id::Local(local),
+            ..
+        } = e
+        {
             *uses.entry(*local).or_default() += 1;
         }
     });

@@ -15,7 +15,9 @@ fn with(wanted: &[usize], exprs: impl IntoIterator<Item = BTreeSet<usize>>) -> V
 }
 
 fn at(layout: &[usize], column: usize) -> usize {
-    layout.binary_search(&column).expect("a needed column is kept")
+    layout
+        .binary_search(&column)
+        .expect("a needed column is kept")
 }
 
 fn over(mut expr: ScalarExpr, layout: &[usize]) -> ScalarExpr {
@@ -37,18 +39,39 @@ fn narrow(expr: RelExpr, wanted: &[usize]) -> RelExpr {
             let needed = with(wanted, predicates.iter().map(ScalarExpr::columns));
             let input = narrow(*input, &needed);
             let predicates = predicates.into_iter().map(|p| over(p, &needed)).collect();
-            input.filter(predicates).project(wanted.iter().map(|c| at(&needed, *c)).collect())
+            input
+                .filter(predicates)
+                .project(wanted.iter().map(|c| at(&needed, *c)).collect())
         }
-        RelExpr::Join { inputs, equivalences } => narrow_join(inputs, equivalences, wanted),
-        RelExpr::Reduce { input, group_key, aggregates } => {
+        RelExpr::Join {
+            inputs,
+            equivalences,
+        } => narrow_join(inputs, equivalences, wanted),
+        RelExpr::Reduce {
+            input,
+            group_key,
+            aggregates,
+        } => {
             let keys = group_key.len();
-            let kept: Vec<usize> = wanted.iter().filter(|c| **c >= keys).map(|c| c - keys).collect();
+            let kept: Vec<usize> = wanted
+                .iter()
+                .filter(|c| **c >= keys)
+                .map(|c| c - keys)
+                .collect();
             let aggregates: Vec<_> = kept.iter().map(|c| aggregates[*c].clone()).collect();
             let outputs = wanted.iter().map(|c| {
-                if *c < keys { *c } else { keys + at(&kept, c - keys) }
+                if *c < keys {
+                    *c
+                } else {
+                    keys + at(&kept, c - keys)
+                }
             });
             let outputs: Vec<usize> = outputs.collect();
-            let mut reduce = RelExpr::Reduce { input: Box::new(RelExpr::unit()), group_key, aggregates };
+            let mut reduce = RelExpr::Reduce {
+                input: Box::new(RelExpr::unit()),
+                group_key,
+                aggregates,
+            };
             let columns: Vec<_> = reduce.scalars_mut().iter().map(|e| e.columns()).collect();
             let needed = with(&[], columns);
             for scalar in reduce.scalars_mut() {
@@ -69,21 +92,37 @@ fn narrow(expr: RelExpr, wanted: &[usize]) -> RelExpr {
             let arity = input.arity();
             let all: Vec<usize> = (0..arity).collect();
             let input = narrow(*input, &all);
-            let kept: Vec<usize> = wanted.iter().filter(|c| **c >= arity).map(|c| c - arity).collect();
+            let kept: Vec<usize> = wanted
+                .iter()
+                .filter(|c| **c >= arity)
+                .map(|c| c - arity)
+                .collect();
             let outputs = wanted.iter().map(|c| {
-                if *c < arity { *c } else { arity + at(&kept, c - arity) }
+                if *c < arity {
+                    *c
+                } else {
+                    arity + at(&kept, c - arity)
+                }
             });
             let outputs: Vec<usize> = outputs.collect();
             if kept.is_empty() {
                 return input.project(outputs);
             }
             let functions = kept.iter().map(|c| functions[*c].clone()).collect();
-            RelExpr::Window { input: Box::new(input), functions }.project(outputs)
+            RelExpr::Window {
+                input: Box::new(input),
+                functions,
+            }
+            .project(outputs)
         }
         RelExpr::Let { id, value, body } => {
             let all: Vec<usize> = (0..value.arity()).collect();
             let value = Box::new(narrow(*value, &all));
-            RelExpr::Let { id, value, body: Box::new(narrow(*body, wanted)) }
+            RelExpr::Let {
+                id,
+                value,
+                body: Box::new(narrow(*body, wanted)),
+            }
         }
         mut other => {
             for child in other.children_mut() {
@@ -106,7 +145,10 @@ fn narrow_map(input: RelExpr, scalars: Vec<ScalarExpr>, wanted: &[usize]) -> Rel
     }
     let needed: Vec<usize> = needed.into_iter().collect();
     let below: Vec<usize> = needed.iter().copied().filter(|c| *c < arity).collect();
-    let kept = scalars.into_iter().enumerate().filter(|(i, _)| needed.binary_search(&(arity + i)).is_ok());
+    let kept = scalars
+        .into_iter()
+        .enumerate()
+        .filter(|(i, _)| needed.binary_search(&(arity + i)).is_ok());
     // Input columns come first in both layouts, so that positions in `needed` are positions in the new map.
     let kept = kept.map(|(_, scalar)| over(scalar, &needed)).collect();
     let mapped = narrow(input, &below).map(kept);
@@ -118,13 +160,19 @@ fn narrow_join(
     equivalences: Vec<Vec<ScalarExpr>>,
     wanted: &[usize],
 ) -> RelExpr {
-    let needed = with(wanted, equivalences.iter().flatten().map(ScalarExpr::columns));
+    let needed = with(
+        wanted,
+        equivalences.iter().flatten().map(ScalarExpr::columns),
+    );
     let mut start = 0;
     let mut narrowed = Vec::with_capacity(inputs.len());
     for input in inputs {
         let end = start + input.arity();
-        let own: Vec<usize> =
-            needed.iter().filter(|c| (start..end).contains(c)).map(|c| c - start).collect();
+        let own: Vec<usize> = needed
+            .iter()
+            .filter(|c| (start..end).contains(c))
+            .map(|c| c - start)
+            .collect();
         narrowed.push(narrow(input, &own));
         start = end;
     }
@@ -132,6 +180,9 @@ fn narrow_join(
         .into_iter()
         .map(|class| class.into_iter().map(|e| over(e, &needed)).collect())
         .collect();
-    let joined = RelExpr::Join { inputs: narrowed, equivalences: classes };
+    let joined = RelExpr::Join {
+        inputs: narrowed,
+        equivalences: classes,
+    };
     joined.project(wanted.iter().map(|c| at(&needed, *c)).collect())
 }

@@ -15,7 +15,10 @@ pub(super) fn apply(expr: RelExpr) -> RelExpr {
 /// The expression under these predicates.
 fn push(expr: RelExpr, predicates: Vec<ScalarExpr>, bindings: &mut Bindings) -> RelExpr {
     match expr {
-        RelExpr::Filter { input, predicates: own } => {
+        RelExpr::Filter {
+            input,
+            predicates: own,
+        } => {
             let mut all = predicates;
             own.into_iter().for_each(|p| flatten(p, &mut all));
             all.sort();
@@ -31,21 +34,42 @@ fn push(expr: RelExpr, predicates: Vec<ScalarExpr>, bindings: &mut Bindings) -> 
             push(*input, below, bindings).project(outputs)
         }
         RelExpr::Map { input, scalars } => push_map(*input, scalars, predicates, bindings),
-        RelExpr::FlatMap { input, func, args, types, columns, ordinality } => {
+        RelExpr::FlatMap {
+            input,
+            func,
+            args,
+            types,
+            columns,
+            ordinality,
+        } => {
             let arity = input.arity();
             let total = total(&input, &predicates, bindings);
             let (below, above) = split(predicates, |p| within(p, 0..arity) && total(p));
             let input = Box::new(push(*input, below, bindings));
-            RelExpr::FlatMap { input, func, args, types, columns, ordinality }.filter(above)
+            RelExpr::FlatMap {
+                input,
+                func,
+                args,
+                types,
+                columns,
+                ordinality,
+            }
+            .filter(above)
         }
-        RelExpr::Join { inputs, equivalences } => {
-            push_join(inputs, equivalences, predicates, bindings)
-        }
+        RelExpr::Join {
+            inputs,
+            equivalences,
+        } => push_join(inputs, equivalences, predicates, bindings),
         RelExpr::Union { inputs } => {
             let union = RelExpr::Union { inputs };
             let (below, above) = split_by_row(&union, predicates, |_| true, bindings);
-            let RelExpr::Union { inputs } = union else { return union };
-            let inputs = inputs.into_iter().map(|i| push(i, below.clone(), bindings)).collect();
+            let RelExpr::Union { inputs } = union else {
+                return union;
+            };
+            let inputs = inputs
+                .into_iter()
+                .map(|i| push(i, below.clone(), bindings))
+                .collect();
             RelExpr::Union { inputs }.filter(above)
         }
         RelExpr::Negate { input } => {
@@ -58,7 +82,11 @@ fn push(expr: RelExpr, predicates: Vec<ScalarExpr>, bindings: &mut Bindings) -> 
             let (below, above) = split_by_group(&input, &all, predicates, bindings);
             push(*input, below, bindings).threshold().filter(above)
         }
-        RelExpr::Reduce { input, group_key, aggregates } => {
+        RelExpr::Reduce {
+            input,
+            group_key,
+            aggregates,
+        } => {
             let types = input.ty().columns;
             let failing = failing::columns(&input, bindings);
             let keys = group_key.len();
@@ -72,18 +100,41 @@ fn push(expr: RelExpr, predicates: Vec<ScalarExpr>, bindings: &mut Bindings) -> 
                     })
             };
             let (below, above) = split(predicates, exact);
-            let below = below.into_iter().map(|p| substitute(p, &group_key)).collect();
+            let below = below
+                .into_iter()
+                .map(|p| substitute(p, &group_key))
+                .collect();
             let input = Box::new(push(*input, below, bindings));
-            RelExpr::Reduce { input, group_key, aggregates }.filter(above)
+            RelExpr::Reduce {
+                input,
+                group_key,
+                aggregates,
+            }
+            .filter(above)
         }
-        RelExpr::TopK { input, group_key, order_key, limit, offset } => {
+        RelExpr::TopK {
+            input,
+            group_key,
+            order_key,
+            limit,
+            offset,
+        } => {
             let (below, above) = split_by_group(&input, &group_key, predicates, bindings);
             let input = Box::new(push(*input, below, bindings));
-            RelExpr::TopK { input, group_key, order_key, limit, offset }.filter(above)
+            RelExpr::TopK {
+                input,
+                group_key,
+                order_key,
+                limit,
+                offset,
+            }
+            .filter(above)
         }
         RelExpr::Window { input, functions } => {
             let shared = (0..input.arity()).filter(|c| {
-                functions.iter().all(|f| f.partition_by.contains(&ScalarExpr::Column(*c)))
+                functions
+                    .iter()
+                    .all(|f| f.partition_by.contains(&ScalarExpr::Column(*c)))
             });
             let shared: Vec<usize> = shared.collect();
             let (below, above) = split_by_group(&input, &shared, predicates, bindings);
@@ -127,7 +178,9 @@ fn push_map(
     let mapped = input.map(scalars);
     let readable = |p: &ScalarExpr| p.columns().iter().all(|c| open[*c]);
     let (below, above) = split_by_row(&mapped, predicates, readable, bindings);
-    let RelExpr::Map { input, scalars } = mapped else { return mapped.filter(above) };
+    let RelExpr::Map { input, scalars } = mapped else {
+        return mapped.filter(above);
+    };
     let below = below.into_iter().map(|p| substitute(p, &by)).collect();
     push(*input, below, bindings).map(scalars).filter(above)
 }
@@ -173,8 +226,17 @@ fn total(
     predicates: &[ScalarExpr],
     bindings: &Bindings,
 ) -> impl Fn(&ScalarExpr) -> bool + use<> {
-    let failing = if predicates.is_empty() { vec![] } else { failing::columns(input, bindings) };
-    move |p| !p.can_fail() && p.columns().iter().all(|c| !failing.get(*c).copied().unwrap_or(false))
+    let failing = if predicates.is_empty() {
+        vec![]
+    } else {
+        failing::columns(input, bindings)
+    };
+    move |p| {
+        !p.can_fail()
+            && p.columns()
+                .iter()
+                .all(|c| !failing.get(*c).copied().unwrap_or(false))
+    }
 }
 
 /// Predicates that satisfy the condition, and the rest.
@@ -183,7 +245,9 @@ fn split(
     condition: impl Fn(&ScalarExpr) -> bool,
 ) -> (Vec<ScalarExpr>, Vec<ScalarExpr>) {
     // Without columns a predicate may as well stay: it is folded, or holds for all rows alike.
-    predicates.into_iter().partition(|p| !p.columns().is_empty() && !is_volatile(p) && condition(p))
+    predicates
+        .into_iter()
+        .partition(|p| !p.columns().is_empty() && !is_volatile(p) && condition(p))
 }
 
 /// Whether two evaluations can differ.
@@ -230,7 +294,10 @@ fn push_join(
         total += input.arity();
     }
     let types: Vec<_> = inputs.iter().flat_map(|i| i.ty().columns).collect();
-    let failing: Vec<bool> = inputs.iter().flat_map(|i| failing::columns(i, bindings)).collect();
+    let failing: Vec<bool> = inputs
+        .iter()
+        .flat_map(|i| failing::columns(i, bindings))
+        .collect();
     let owner = |e: &ScalarExpr| -> Option<usize> {
         let columns: BTreeSet<usize> = e.columns();
         let first = columns.first()?;
@@ -244,8 +311,11 @@ fn push_join(
         predicate.permute(|c| c - starts[at].start);
         below[at].push(predicate);
     };
-    let comparisons: Vec<ScalarExpr> =
-        predicates.iter().filter(|p| compared(p).is_some()).cloned().collect();
+    let comparisons: Vec<ScalarExpr> = predicates
+        .iter()
+        .filter(|p| compared(p).is_some())
+        .cloned()
+        .collect();
     for predicate in predicates {
         if is_volatile(&predicate) || failing::expression(&predicate, &failing) {
             above.push(predicate);
@@ -292,7 +362,11 @@ fn push_join(
         own.dedup();
         push(input, own, bindings)
     });
-    RelExpr::Join { inputs: inputs.collect(), equivalences }.filter(above)
+    RelExpr::Join {
+        inputs: inputs.collect(),
+        equivalences,
+    }
+    .filter(above)
 }
 
 /// The sides of an equality.
@@ -310,7 +384,9 @@ fn equality(predicate: &ScalarExpr) -> Option<(&ScalarExpr, &ScalarExpr)> {
 
 /// Conditions that the rows of a join's input satisfy, over the join's columns.
 fn filtered(input: &RelExpr, start: usize) -> Vec<ScalarExpr> {
-    let RelExpr::Filter { predicates, .. } = input else { return vec![] };
+    let RelExpr::Filter { predicates, .. } = input else {
+        return vec![];
+    };
     let known = predicates.iter().filter(|p| compared(p).is_some()).cloned();
     let moved = known.map(|mut p| {
         p.permute(|c| c + start);
@@ -322,7 +398,9 @@ fn filtered(input: &RelExpr, start: usize) -> Vec<ScalarExpr> {
 /// Which argument is compared with a literal of the same type: a condition that SQL's order decides, so that it
 /// holds for everything equal.
 fn compared(predicate: &ScalarExpr) -> Option<usize> {
-    let ScalarExpr::Call { func, args, types } = predicate else { return None };
+    let ScalarExpr::Call { func, args, types } = predicate else {
+        return None;
+    };
     if !matches!(registry::get(*func).name, "=" | "<" | "<=" | ">" | ">=") || predicate.can_fail() {
         return None;
     }
@@ -342,17 +420,34 @@ fn transferred(
     classes: &[Vec<ScalarExpr>],
     types: &[everview_repr::ColumnType],
 ) -> Vec<ScalarExpr> {
-    let ScalarExpr::Call { func, args, types: call } = comparison else { return vec![] };
-    let Some(at) = compared(comparison) else { return vec![] };
+    let ScalarExpr::Call {
+        func,
+        args,
+        types: call,
+    } = comparison
+    else {
+        return vec![];
+    };
+    let Some(at) = compared(comparison) else {
+        return vec![];
+    };
     let subject = &args[at];
     let same = |other: &&ScalarExpr| {
         *other != subject && other.ty(types).scalar == call.args[at] && !is_volatile(other)
     };
-    let members = classes.iter().filter(|c| c.contains(subject)).flatten().filter(same);
+    let members = classes
+        .iter()
+        .filter(|c| c.contains(subject))
+        .flatten()
+        .filter(same);
     let transfer = members.map(|other| {
         let mut args = args.clone();
         args[at] = other.clone();
-        ScalarExpr::Call { func: *func, args, types: call.clone() }
+        ScalarExpr::Call {
+            func: *func,
+            args,
+            types: call.clone(),
+        }
     });
     transfer.collect()
 }

@@ -8,13 +8,27 @@ use everview_repr::{ColumnOrder, Datum};
 
 pub(super) fn apply(mut expr: RelExpr) -> RelExpr {
     expr.visit_mut_post(&mut |e| {
-        let RelExpr::Filter { input, predicates } = e else { return };
-        let RelExpr::Window { input: rows, functions } = &mut **input else { return };
-        let [function] = functions.as_slice() else { return };
-        let Some((group_key, order_key)) = numbering(function) else { return };
+        let RelExpr::Filter { input, predicates } = e else {
+            return;
+        };
+        let RelExpr::Window {
+            input: rows,
+            functions,
+        } = &mut **input
+        else {
+            return;
+        };
+        let [function] = functions.as_slice() else {
+            return;
+        };
+        let Some((group_key, order_key)) = numbering(function) else {
+            return;
+        };
         let number = rows.arity();
         let limits = predicates.iter().filter_map(|p| limit(p, number));
-        let Some(limit_rows) = limits.min() else { return };
+        let Some(limit_rows) = limits.min() else {
+            return;
+        };
         predicates.retain(|p| limit(p, number).is_none());
         let inner = std::mem::replace(&mut **rows, RelExpr::unit());
         let limited = RelExpr::TopK {
@@ -44,7 +58,11 @@ fn numbering(function: &WindowExpr) -> Option<(Vec<usize>, Vec<ColumnOrder>)> {
     };
     let order = |o: &OrderExpr| {
         let (descending, nulls_last) = (o.descending, o.nulls_last);
-        column(&o.expr).map(|column| ColumnOrder { column, descending, nulls_last })
+        column(&o.expr).map(|column| ColumnOrder {
+            column,
+            descending,
+            nulls_last,
+        })
     };
     let group: Option<Vec<_>> = function.partition_by.iter().map(column).collect();
     let orders: Option<Vec<_>> = function.order_by.iter().map(order).collect();
@@ -53,8 +71,12 @@ fn numbering(function: &WindowExpr) -> Option<(Vec<usize>, Vec<ColumnOrder>)> {
 
 /// How many rows a condition on the number lets through, if it says nothing else.
 fn limit(predicate: &ScalarExpr, number: usize) -> Option<u64> {
-    let ScalarExpr::Call { func, args, .. } = predicate else { return None };
-    let [ScalarExpr::Column(column), literal] = args.as_slice() else { return None };
+    let ScalarExpr::Call { func, args, .. } = predicate else {
+        return None;
+    };
+    let [ScalarExpr::Column(column), literal] = args.as_slice() else {
+        return None;
+    };
     let most = match literal.as_literal()? {
         Datum::Int16(v) => i64::from(v),
         Datum::Int32(v) => i64::from(v),

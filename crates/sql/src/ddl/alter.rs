@@ -13,20 +13,33 @@ use std::sync::Arc;
 
 impl Planner<'_> {
     pub(crate) fn alter(&mut self, alter: &Alter) -> Result<Plan, PlanError> {
-        let Alter { kind, name, if_exists, action } = alter;
+        let Alter {
+            kind,
+            name,
+            if_exists,
+            action,
+        } = alter;
         let tag = ddl::tag(*kind);
         let Some(object) = self.altered(*kind, name)? else {
             if !if_exists {
                 return Err(match kind {
                     ObjectType::Schema => missing(*kind, name),
-                    _ => PlanError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist")),
+                    _ => PlanError::new(
+                        SqlState::UNDEFINED_TABLE,
+                        format!("relation \"{name}\" does not exist"),
+                    ),
                 });
             }
             let notice = match kind {
                 ObjectType::Schema => skipping(*kind, name),
                 _ => super::notice(format!("relation \"{name}\" does not exist, skipping")),
             };
-            return Ok(Plan::Rename { kind: tag, id: None, to: String::new(), notices: vec![notice] });
+            return Ok(Plan::Rename {
+                kind: tag,
+                id: None,
+                to: String::new(),
+                notices: vec![notice],
+            });
         };
         writable(&object)?;
         match action {
@@ -40,7 +53,9 @@ impl Planner<'_> {
     fn altered(&self, kind: ObjectType, name: &Name) -> Result<Option<Arc<Object>>, PlanError> {
         if kind == ObjectType::Table {
             let object = names::lookup(self.catalog, self.search_path, name);
-            return Ok(object.filter(|o| !matches!(o.kind, ObjectKind::Schema)).cloned());
+            return Ok(object
+                .filter(|o| !matches!(o.kind, ObjectKind::Schema))
+                .cloned());
         }
         self.find(kind, name).map_err(|mut e| {
             e.hint = None;
@@ -59,12 +74,20 @@ impl Planner<'_> {
                 Some(_) => (SqlState::DUPLICATE_TABLE, "relation"),
                 None => (SqlState::DUPLICATE_SCHEMA, "schema"),
             };
-            return Err(PlanError::new(code, format!("{what} \"{to}\" already exists")));
+            return Err(PlanError::new(
+                code,
+                format!("{what} \"{to}\" already exists"),
+            ));
         }
         if object.schema.is_none() && object.name == "public" && object.id.is_system() {
             return Err(PlanError::unsupported("renaming schema \"public\""));
         }
-        Ok(Plan::Rename { kind, id: Some(object.id), to, notices: vec![] })
+        Ok(Plan::Rename {
+            kind,
+            id: Some(object.id),
+            to,
+            notices: vec![],
+        })
     }
 
     fn rename_column(&self, object: &Object, from: &Ident, to: &Ident) -> Result<Plan, PlanError> {
@@ -73,26 +96,52 @@ impl Planner<'_> {
             return Err(crate::statement::wrong_kind(&object.name, "table"));
         };
         let Some(column) = desc.position(&from) else {
-            return Err(PlanError::new(SqlState::UNDEFINED_COLUMN, format!("column \"{from}\" does not exist")));
+            return Err(PlanError::new(
+                SqlState::UNDEFINED_COLUMN,
+                format!("column \"{from}\" does not exist"),
+            ));
         };
         if desc.position(&to).is_some() {
-            let message = format!("column \"{to}\" of relation \"{}\" already exists", object.name);
+            let message = format!(
+                "column \"{to}\" of relation \"{}\" already exists",
+                object.name
+            );
             return Err(PlanError::new(SqlState::DUPLICATE_COLUMN, message));
         }
-        Ok(Plan::RenameColumn { id: object.id, column, to })
+        Ok(Plan::RenameColumn {
+            id: object.id,
+            column,
+            to,
+        })
     }
 
-    fn set_schema(&self, kind: &'static str, object: &Object, schema: &Ident) -> Result<Plan, PlanError> {
+    fn set_schema(
+        &self,
+        kind: &'static str,
+        object: &Object,
+        schema: &Ident,
+    ) -> Result<Plan, PlanError> {
         let target = names::schema(self.catalog, &fold(schema)).map_err(|e| e.at(None))?;
         names::writable_schema(target)?;
         if matches!(object.kind, ObjectKind::Schema | ObjectKind::Index(_)) {
-            return Err(PlanError::syntax("syntax error at or near \"schema\"").at(names::at(schema)));
+            return Err(
+                PlanError::syntax("syntax error at or near \"schema\"").at(names::at(schema))
+            );
         }
-        if object.schema != Some(target.id) && self.catalog.in_schema(target.id, &object.name).is_some() {
-            let message = format!("relation \"{}\" already exists in schema \"{}\"", object.name, target.name);
+        if object.schema != Some(target.id)
+            && self.catalog.in_schema(target.id, &object.name).is_some()
+        {
+            let message = format!(
+                "relation \"{}\" already exists in schema \"{}\"",
+                object.name, target.name
+            );
             return Err(PlanError::new(SqlState::DUPLICATE_TABLE, message));
         }
-        Ok(Plan::SetSchema { kind, id: object.id, schema: target.id })
+        Ok(Plan::SetSchema {
+            kind,
+            id: object.id,
+            schema: target.id,
+        })
     }
 
     pub(crate) fn comment(
@@ -103,7 +152,9 @@ impl Planner<'_> {
         text: Option<String>,
     ) -> Result<Plan, PlanError> {
         let object = match kind {
-            CommentKind::Object(ObjectType::Schema) => self.find_existing(ObjectType::Schema, name)?,
+            CommentKind::Object(ObjectType::Schema) => {
+                self.find_existing(ObjectType::Schema, name)?
+            }
             CommentKind::Object(kind) => match self.find(kind, name) {
                 Ok(Some(object)) => object,
                 Ok(None) => {
@@ -115,10 +166,12 @@ impl Planner<'_> {
                     return Err(e);
                 }
             },
-            CommentKind::Column => names::resolve(self.catalog, self.search_path, name).map_err(|mut e| {
-                e.position = None;
-                e
-            })?.clone(),
+            CommentKind::Column => names::resolve(self.catalog, self.search_path, name)
+                .map_err(|mut e| {
+                    e.position = None;
+                    e
+                })?
+                .clone(),
         };
         writable(&object)?;
         let position = match column {
@@ -127,12 +180,19 @@ impl Planner<'_> {
                 let column = fold(column);
                 let at = object.desc().and_then(|d| d.position(&column));
                 Some(at.ok_or_else(|| {
-                    let message = format!("column \"{column}\" of relation \"{}\" does not exist", object.name);
+                    let message = format!(
+                        "column \"{column}\" of relation \"{}\" does not exist",
+                        object.name
+                    );
                     PlanError::new(SqlState::UNDEFINED_COLUMN, message)
                 })?)
             }
         };
         let text = text.filter(|t| !t.is_empty());
-        Ok(Plan::Comment { id: object.id, column: position, text })
+        Ok(Plan::Comment {
+            id: object.id,
+            column: position,
+            text,
+        })
     }
 }

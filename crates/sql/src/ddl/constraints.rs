@@ -11,8 +11,8 @@ use everview_catalog::ObjectKind;
 use everview_catalog::object::{Constraint, ConstraintKind, TableColumn};
 use everview_repr::{GlobalId, SqlState};
 use sqlparser::ast::{
-    CheckConstraint, ColumnOption, ConstraintCharacteristics, Expr, Ident, IndexColumn, NullsDistinctOption,
-    PrimaryKeyConstraint, TableConstraint, UniqueConstraint,
+    CheckConstraint, ColumnOption, ConstraintCharacteristics, Expr, Ident, IndexColumn,
+    NullsDistinctOption, PrimaryKeyConstraint, TableConstraint, UniqueConstraint,
 };
 
 /// Constraints gathered from a CREATE TABLE.
@@ -24,7 +24,11 @@ pub(super) struct Constraints {
 
 impl Constraints {
     pub fn new(schema: GlobalId, table: String) -> Constraints {
-        Constraints { schema, table, found: Vec::new() }
+        Constraints {
+            schema,
+            table,
+            found: Vec::new(),
+        }
     }
 
     pub fn finish(self) -> Vec<Constraint> {
@@ -51,11 +55,18 @@ impl Constraints {
                 check_unique(unique)?;
                 self.unique(planner, columns, name.or(unique.name.as_ref()), vec![at])
             }
-            ColumnOption::Check(check) => self.check(planner, columns, name.or(check.name.as_ref()), check),
+            ColumnOption::Check(check) => {
+                self.check(planner, columns, name.or(check.name.as_ref()), check)
+            }
             ColumnOption::Collation(collation) => crate::scalar::check_collation(collation),
             ColumnOption::ForeignKey(_) => Err(unsupported("a FOREIGN KEY constraint")),
-            ColumnOption::Generated { .. } | ColumnOption::Identity(_) => Err(unsupported("a GENERATED column")),
-            other => Err(unsupported(&format!("the column option {}", crate::scalar::short(&other.to_string())))),
+            ColumnOption::Generated { .. } | ColumnOption::Identity(_) => {
+                Err(unsupported("a GENERATED column"))
+            }
+            other => Err(unsupported(&format!(
+                "the column option {}",
+                crate::scalar::short(&other.to_string())
+            ))),
         }
     }
 
@@ -68,10 +79,21 @@ impl Constraints {
     ) -> Result<(), PlanError> {
         match constraint {
             TableConstraint::PrimaryKey(primary) => {
-                let PrimaryKeyConstraint { name, index_name, index_type, columns: key, include, index_options, characteristics } =
-                    primary;
+                let PrimaryKeyConstraint {
+                    name,
+                    index_name,
+                    index_type,
+                    columns: key,
+                    include,
+                    index_options,
+                    characteristics,
+                } = primary;
                 check_characteristics(characteristics.as_ref())?;
-                if index_name.is_some() || index_type.is_some() || !include.is_empty() || !index_options.is_empty() {
+                if index_name.is_some()
+                    || index_type.is_some()
+                    || !include.is_empty()
+                    || !index_options.is_empty()
+                {
                     return Err(unsupported("an index option of PRIMARY KEY"));
                 }
                 let key = key_columns(columns, key)?;
@@ -82,7 +104,9 @@ impl Constraints {
                 let key = key_columns(columns, &unique.columns)?;
                 self.unique(planner, columns, unique.name.as_ref(), key)
             }
-            TableConstraint::Check(check) => self.check(planner, columns, check.name.as_ref(), check),
+            TableConstraint::Check(check) => {
+                self.check(planner, columns, check.name.as_ref(), check)
+            }
             TableConstraint::ForeignKey(_) => Err(unsupported("a FOREIGN KEY constraint")),
             TableConstraint::Exclude(_) => Err(unsupported("an EXCLUDE constraint")),
             TableConstraint::PrimaryKeyUsingIndex(_) | TableConstraint::UniqueUsingIndex(_) => {
@@ -101,8 +125,15 @@ impl Constraints {
         name: Option<&Ident>,
         key: Vec<usize>,
     ) -> Result<(), PlanError> {
-        if self.found.iter().any(|c| matches!(c.kind, ConstraintKind::PrimaryKey(_))) {
-            let message = format!("multiple primary keys for table \"{}\" are not allowed", self.table);
+        if self
+            .found
+            .iter()
+            .any(|c| matches!(c.kind, ConstraintKind::PrimaryKey(_)))
+        {
+            let message = format!(
+                "multiple primary keys for table \"{}\" are not allowed",
+                self.table
+            );
             return Err(PlanError::new(SqlState::INVALID_TABLE_DEFINITION, message));
         }
         for &column in &key {
@@ -133,7 +164,12 @@ impl Constraints {
         name: Option<&Ident>,
         check: &CheckConstraint,
     ) -> Result<(), PlanError> {
-        let CheckConstraint { name: _, expr, no_inherit, enforced } = check;
+        let CheckConstraint {
+            name: _,
+            expr,
+            no_inherit,
+            enforced,
+        } = check;
         if *no_inherit {
             return Err(unsupported("CHECK ... NO INHERIT"));
         }
@@ -162,7 +198,11 @@ impl Constraints {
     }
 
     fn push(&mut self, name: String, kind: ConstraintKind) {
-        self.found.push(Constraint { id: GlobalId(0), name, kind });
+        self.found.push(Constraint {
+            id: GlobalId(0),
+            name,
+            kind,
+        });
     }
 
     /// The name of a constraint that an index backs: unique among the schema's relations.
@@ -183,7 +223,9 @@ impl Constraints {
                             if t.constraints.iter().any(|c| c.name == n && c.unique_columns().is_some()))
                 })
         };
-        let Some(given) = given else { return Ok(generated_name(&self.table, columns, suffix, &taken)) };
+        let Some(given) = given else {
+            return Ok(generated_name(&self.table, columns, suffix, &taken));
+        };
         let name = fold(given);
         if taken(&name) {
             let message = format!("relation \"{name}\" already exists");
@@ -197,7 +239,9 @@ fn unsupported(what: &str) -> PlanError {
     PlanError::unsupported(what)
 }
 
-fn check_characteristics(characteristics: Option<&ConstraintCharacteristics>) -> Result<(), PlanError> {
+fn check_characteristics(
+    characteristics: Option<&ConstraintCharacteristics>,
+) -> Result<(), PlanError> {
     match characteristics {
         None => Ok(()),
         Some(c) => Err(PlanError::unsupported(format!("a constraint that is {c}"))),
@@ -220,7 +264,11 @@ fn check_unique(unique: &UniqueConstraint) -> Result<(), PlanError> {
     if *nulls_distinct == NullsDistinctOption::NotDistinct {
         return Err(unsupported("UNIQUE NULLS NOT DISTINCT"));
     }
-    if index_name.is_some() || index_type.is_some() || !include.is_empty() || !index_options.is_empty() {
+    if index_name.is_some()
+        || index_type.is_some()
+        || !include.is_empty()
+        || !index_options.is_empty()
+    {
         return Err(unsupported("an index option of UNIQUE"));
     }
     Ok(())
@@ -229,12 +277,21 @@ fn check_unique(unique: &UniqueConstraint) -> Result<(), PlanError> {
 /// The positions of a key's columns.
 fn key_columns(columns: &[TableColumn], key: &[IndexColumn]) -> Result<Vec<usize>, PlanError> {
     let mut out = Vec::new();
-    for IndexColumn { column, operator_class } in key {
+    for IndexColumn {
+        column,
+        operator_class,
+    } in key
+    {
         let Expr::Identifier(ident) = &column.expr else {
             return Err(PlanError::syntax("a constraint's key is a list of columns"));
         };
-        if operator_class.is_some() || column.options.sort.is_some() || column.options.nulls_first.is_some() {
-            return Err(PlanError::syntax("a constraint's key is a list of columns").at(names::at(ident)));
+        if operator_class.is_some()
+            || column.options.sort.is_some()
+            || column.options.nulls_first.is_some()
+        {
+            return Err(
+                PlanError::syntax("a constraint's key is a list of columns").at(names::at(ident))
+            );
         }
         let name = fold(ident);
         let Some(at) = columns.iter().position(|c| c.name == name) else {
@@ -259,7 +316,11 @@ impl Planner<'_> {
         expr: &Expr,
     ) -> Result<(String, Vec<usize>), PlanError> {
         let desc = super::table::described(columns);
-        let named = desc.columns.iter().map(|c| (c.name.clone(), c.ty.clone(), None)).collect();
+        let named = desc
+            .columns
+            .iter()
+            .map(|c| (c.name.clone(), c.ty.clone(), None))
+            .collect();
         let scope = Scope::table(Some(table.to_string()), None, None, named);
         let env = Env::EMPTY.with(Frame::Row(&scope));
         let cx = ExprContext::plain(&env, "CHECK");
@@ -272,8 +333,10 @@ impl Planner<'_> {
             let message = "cannot use subquery in check constraint";
             return Err(PlanError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
         }
-        let read: std::collections::BTreeSet<usize> =
-            planned.iter().flat_map(crate::query::walk::column_set).collect();
+        let read: std::collections::BTreeSet<usize> = planned
+            .iter()
+            .flat_map(crate::query::walk::column_set)
+            .collect();
         let printed = expr.to_string();
         self.mention_columns = true;
         let mentions = std::mem::take(&mut self.mentions);

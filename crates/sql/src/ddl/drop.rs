@@ -11,17 +11,31 @@ use std::collections::BTreeSet;
 
 impl Planner<'_> {
     pub(crate) fn drop_objects(&mut self, drop: &Drop) -> Result<Plan, PlanError> {
-        let Drop { kind, names, if_exists, cascade } = drop;
+        let Drop {
+            kind,
+            names,
+            if_exists,
+            cascade,
+        } = drop;
         let mut notices = Vec::new();
         let mut targets: Vec<GlobalId> = Vec::new();
         for name in names {
-            let missing_schema = name.schema.as_ref().is_some_and(|s| self.catalog.schema(s).is_none());
+            let missing_schema = name
+                .schema
+                .as_ref()
+                .is_some_and(|s| self.catalog.schema(s).is_none());
             match self.find(*kind, name)? {
                 Some(object) => {
                     writable(&object)?;
-                    if *kind == ObjectType::Schema && object.id.is_system() && object.name != "public" {
+                    if *kind == ObjectType::Schema
+                        && object.id.is_system()
+                        && object.name != "public"
+                    {
                         let message = format!("cannot drop schema {}", object.name);
-                        return Err(PlanError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message));
+                        return Err(PlanError::new(
+                            SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
+                            message,
+                        ));
                     }
                     targets.push(object.id);
                 }
@@ -49,7 +63,11 @@ impl Planner<'_> {
         }
         // Indexes go with what they are on, without being asked about.
         let own = |id: &GlobalId| {
-            given.contains(id) || self.catalog.get(*id).is_some_and(|o| matches!(o.kind, ObjectKind::Index(_)))
+            given.contains(id)
+                || self
+                    .catalog
+                    .get(*id)
+                    .is_some_and(|o| matches!(o.kind, ObjectKind::Index(_)))
         };
         let others: Vec<GlobalId> = ids.iter().rev().copied().filter(|id| !own(id)).collect();
         if !others.is_empty() {
@@ -58,23 +76,37 @@ impl Planner<'_> {
             }
             notices.push(self.cascades(&others));
         }
-        Ok(Plan::Drop { kind: ddl::tag(*kind), ids, notices })
+        Ok(Plan::Drop {
+            kind: ddl::tag(*kind),
+            ids,
+            notices,
+        })
     }
 
     /// DROP INDEX of a unique constraint's index.
-    fn refuse_constraint_index(&self, kind: ObjectType, name: &crate::names::Name) -> Result<(), PlanError> {
+    fn refuse_constraint_index(
+        &self,
+        kind: ObjectType,
+        name: &crate::names::Name,
+    ) -> Result<(), PlanError> {
         if kind != ObjectType::Index {
             return Ok(());
         }
         for object in self.catalog.objects() {
             if let ObjectKind::Table(table) = &object.kind
-                && table.constraints.iter().any(|c| c.name == name.name && c.unique_columns().is_some())
+                && table
+                    .constraints
+                    .iter()
+                    .any(|c| c.name == name.name && c.unique_columns().is_some())
             {
                 let message = format!(
                     "cannot drop index {} because constraint {} on table {} requires it",
                     name.name, name.name, object.name
                 );
-                return Err(PlanError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message));
+                return Err(PlanError::new(
+                    SqlState::DEPENDENT_OBJECTS_STILL_EXIST,
+                    message,
+                ));
             }
         }
         Ok(())
@@ -93,18 +125,33 @@ impl Planner<'_> {
 
     fn still_needed(&self, targets: &[GlobalId], others: &[GlobalId]) -> PlanError {
         let message = match targets {
-            [one] => format!("cannot drop {} because other objects depend on it", self.described(*one)),
+            [one] => format!(
+                "cannot drop {} because other objects depend on it",
+                self.described(*one)
+            ),
             _ => "cannot drop desired object(s) because other objects depend on them".to_string(),
         };
         let mut lines = Vec::new();
         for id in others {
-            let reads = self.catalog.get(*id).map(|o| o.depends_on()).unwrap_or_default();
+            let reads = self
+                .catalog
+                .get(*id)
+                .map(|o| o.depends_on())
+                .unwrap_or_default();
             let schema = self.catalog.get(*id).and_then(|o| o.schema);
             let all: BTreeSet<GlobalId> = targets.iter().chain(others).copied().collect();
-            let on = reads.iter().chain(&schema).find(|r| all.contains(r)).copied();
+            let on = reads
+                .iter()
+                .chain(&schema)
+                .find(|r| all.contains(r))
+                .copied();
             let on = on.or_else(|| targets.first().copied());
             if let Some(on) = on {
-                lines.push(format!("{} depends on {}", self.described(*id), self.described(on)));
+                lines.push(format!(
+                    "{} depends on {}",
+                    self.described(*id),
+                    self.described(on)
+                ));
             }
         }
         PlanError::new(SqlState::DEPENDENT_OBJECTS_STILL_EXIST, message)
@@ -116,7 +163,10 @@ impl Planner<'_> {
         match others {
             [one] => notice(format!("drop cascades to {}", self.described(*one))),
             many => {
-                let lines: Vec<_> = many.iter().map(|id| format!("drop cascades to {}", self.described(*id))).collect();
+                let lines: Vec<_> = many
+                    .iter()
+                    .map(|id| format!("drop cascades to {}", self.described(*id)))
+                    .collect();
                 Notice {
                     detail: Some(lines.join("\n")),
                     ..notice(format!("drop cascades to {} other objects", many.len()))

@@ -15,15 +15,27 @@ use everview_expr::ScalarExpr;
 use everview_repr::SqlState;
 
 impl Planner<'_> {
-    pub(crate) fn create_index(&mut self, create: &CreateIndex) -> Result<CreateIndexPlan, PlanError> {
-        let CreateIndex { name, if_not_exists, on, keys } = create;
+    pub(crate) fn create_index(
+        &mut self,
+        create: &CreateIndex,
+    ) -> Result<CreateIndexPlan, PlanError> {
+        let CreateIndex {
+            name,
+            if_not_exists,
+            on,
+            keys,
+        } = create;
         let object = names::resolve(self.catalog, self.search_path, on)?.clone();
         let (Some(schema), Some(desc)) = (object.schema, object.desc()) else {
             let message = format!("cannot create index on relation \"{}\"", object.name);
             return Err(PlanError::new(SqlState::WRONG_OBJECT_TYPE, message));
         };
         super::writable(&object)?;
-        let columns = desc.columns.iter().map(|c| (c.name.clone(), c.ty.clone(), c.origin)).collect();
+        let columns = desc
+            .columns
+            .iter()
+            .map(|c| (c.name.clone(), c.ty.clone(), c.origin))
+            .collect();
         let scope = Scope::table(Some(object.name.clone()), None, Some(object.id), columns);
         let env = Env::EMPTY.with(Frame::Row(&scope));
         self.mention_columns = true;
@@ -46,7 +58,9 @@ impl Planner<'_> {
                     IndexKey::Column(*i)
                 }
                 _ => {
-                    parts.push(crate::query::column_name(expr).unwrap_or_else(|| "expr".to_string()));
+                    parts.push(
+                        crate::query::column_name(expr).unwrap_or_else(|| "expr".to_string()),
+                    );
                     IndexKey::Expression(stored_text(sql, *start, &self.mentions))
                 }
             };
@@ -55,18 +69,34 @@ impl Planner<'_> {
         }
         if let Some(schema_given) = name.as_ref().and_then(|n| n.schema.as_ref()) {
             return Err(PlanError::syntax("syntax error at or near \".\"")
-                .with_hint(format!("An index is in its relation's schema: name it without \"{schema_given}\"."))
+                .with_hint(format!(
+                    "An index is in its relation's schema: name it without \"{schema_given}\"."
+                ))
                 .at(name.as_ref().and_then(|n| n.position)));
         }
         let name = match name {
             Some(name) => name.name.clone(),
             None => self.index_name(schema, &object, &parts),
         };
-        Ok(CreateIndexPlan { schema, name, on: object.id, keys: stored, exprs, if_not_exists: *if_not_exists })
+        Ok(CreateIndexPlan {
+            schema,
+            name,
+            on: object.id,
+            keys: stored,
+            exprs,
+            if_not_exists: *if_not_exists,
+        })
     }
 
-    fn index_name(&self, schema: everview_repr::GlobalId, object: &Object, parts: &[String]) -> String {
-        let taken = |name: &str| self.catalog.in_schema(schema, name).is_some() || constraint_named(self, schema, name);
+    fn index_name(
+        &self,
+        schema: everview_repr::GlobalId,
+        object: &Object,
+        parts: &[String],
+    ) -> String {
+        let taken = |name: &str| {
+            self.catalog.in_schema(schema, name).is_some() || constraint_named(self, schema, name)
+        };
         generated_name(&object.name, &parts.join("_"), "idx", &taken)
     }
 }

@@ -20,8 +20,14 @@ use sqlparser::ast::Ident;
 use std::sync::Arc;
 
 impl Planner<'_> {
-    pub(crate) fn create_schema(&mut self, name: Option<&Ident>, if_not_exists: bool) -> Result<Plan, PlanError> {
-        let Some(ident) = name else { return Err(PlanError::syntax("syntax error in CREATE SCHEMA")) };
+    pub(crate) fn create_schema(
+        &mut self,
+        name: Option<&Ident>,
+        if_not_exists: bool,
+    ) -> Result<Plan, PlanError> {
+        let Some(ident) = name else {
+            return Err(PlanError::syntax("syntax error in CREATE SCHEMA"));
+        };
         let name = fold(ident);
         if name.starts_with("pg_") {
             let message = format!("unacceptable schema name \"{name}\"");
@@ -29,18 +35,27 @@ impl Planner<'_> {
                 .with_detail("The prefix \"pg_\" is reserved for system schemas.")
                 .at(names::at(ident)));
         }
-        Ok(Plan::CreateSchema { name, if_not_exists })
+        Ok(Plan::CreateSchema {
+            name,
+            if_not_exists,
+        })
     }
 
     /// The object of a kind and name; `None` where there is none.
-    pub(crate) fn find(&self, kind: ObjectType, name: &Name) -> Result<Option<Arc<Object>>, PlanError> {
+    pub(crate) fn find(
+        &self,
+        kind: ObjectType,
+        name: &Name,
+    ) -> Result<Option<Arc<Object>>, PlanError> {
         if kind == ObjectType::Schema {
             if name.schema.is_some() {
                 return Err(PlanError::syntax("syntax error at or near \".\"").at(name.position));
             }
             return Ok(self.catalog.schema(&name.name).cloned());
         }
-        let Some(object) = names::lookup(self.catalog, self.search_path, name) else { return Ok(None) };
+        let Some(object) = names::lookup(self.catalog, self.search_path, name) else {
+            return Ok(None);
+        };
         let fits = match object.kind {
             ObjectKind::Table(_) | ObjectKind::SystemTable(_) => ObjectType::Table,
             ObjectKind::View(_) => ObjectType::View,
@@ -51,11 +66,17 @@ impl Planner<'_> {
         if fits == kind {
             return Ok(Some(object.clone()));
         }
-        Err(crate::statement::wrong_kind(&object.name, kind_name(kind)).at(None).with_wrong_kind_hint(fits))
+        Err(crate::statement::wrong_kind(&object.name, kind_name(kind))
+            .at(None)
+            .with_wrong_kind_hint(fits))
     }
 
     /// The same, or Postgres's error.
-    pub(crate) fn find_existing(&self, kind: ObjectType, name: &Name) -> Result<Arc<Object>, PlanError> {
+    pub(crate) fn find_existing(
+        &self,
+        kind: ObjectType,
+        name: &Name,
+    ) -> Result<Arc<Object>, PlanError> {
         self.find(kind, name)?.ok_or_else(|| missing(kind, name))
     }
 }
@@ -65,7 +86,9 @@ impl PlanError {
         self.with_hint(match actual {
             ObjectType::Table => "Use DROP TABLE to remove a table.",
             ObjectType::View => "Use DROP VIEW to remove a view.",
-            ObjectType::MaterializedView => "Use DROP MATERIALIZED VIEW to remove a materialized view.",
+            ObjectType::MaterializedView => {
+                "Use DROP MATERIALIZED VIEW to remove a materialized view."
+            }
             ObjectType::Index => "Use DROP INDEX to remove an index.",
             ObjectType::Schema => "Use DROP SCHEMA to remove a schema.",
         })
@@ -90,17 +113,28 @@ pub(crate) fn missing(kind: ObjectType, name: &Name) -> PlanError {
         ObjectType::Index => SqlState::UNDEFINED_OBJECT,
         _ => SqlState::UNDEFINED_TABLE,
     };
-    PlanError::new(code, format!("{} \"{name}\" does not exist", kind_name(kind)))
+    PlanError::new(
+        code,
+        format!("{} \"{name}\" does not exist", kind_name(kind)),
+    )
 }
 
 /// The NOTICE of IF EXISTS.
 pub(crate) fn skipping(kind: ObjectType, name: &Name) -> Notice {
-    notice(format!("{} \"{name}\" does not exist, skipping", kind_name(kind)))
+    notice(format!(
+        "{} \"{name}\" does not exist, skipping",
+        kind_name(kind)
+    ))
 }
 
 /// A NOTICE.
 pub(crate) fn notice(message: String) -> Notice {
-    Notice { severity: "NOTICE", code: SqlState::new("00000"), message, detail: None }
+    Notice {
+        severity: "NOTICE",
+        code: SqlState::new("00000"),
+        message,
+        detail: None,
+    }
 }
 
 /// Refuses changes of the system's objects.
@@ -113,9 +147,18 @@ pub(crate) fn writable(object: &Object) -> Result<(), PlanError> {
 }
 
 /// A name of the form `table_column_suffix` that is not taken, cut and numbered as Postgres does.
-pub(crate) fn generated_name(table: &str, columns: &str, suffix: &str, taken: &dyn Fn(&str) -> bool) -> String {
+pub(crate) fn generated_name(
+    table: &str,
+    columns: &str,
+    suffix: &str,
+    taken: &dyn Fn(&str) -> bool,
+) -> String {
     for n in 0u32.. {
-        let suffix = if n == 0 { suffix.to_string() } else { format!("{suffix}{n}") };
+        let suffix = if n == 0 {
+            suffix.to_string()
+        } else {
+            format!("{suffix}{n}")
+        };
         let name = truncated(table, columns, &suffix);
         if !taken(&name) {
             return name;
@@ -139,5 +182,9 @@ fn truncated(table: &str, columns: &str, suffix: &str) -> String {
         s[..n].to_string()
     };
     let parts = [cut(table, a), cut(columns, b), suffix.to_string()];
-    parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("_")
+    parts
+        .into_iter()
+        .filter(|p| !p.is_empty())
+        .collect::<Vec<_>>()
+        .join("_")
 }

@@ -15,8 +15,8 @@ use everview_catalog::ObjectKind;
 use everview_catalog::object::TableColumn;
 use everview_repr::{ColumnType, GlobalId, RelationDesc, ScalarType, SqlState};
 use sqlparser::ast::{
-    ColumnDef, ColumnOption, ColumnOptionDef, CreateTable, CreateTableLikeDefaults, CreateTableLikeKind,
-    CreateTableOptions, Expr, HiveDistributionStyle, Ident, SqlOption, Value,
+    ColumnDef, ColumnOption, ColumnOptionDef, CreateTable, CreateTableLikeDefaults,
+    CreateTableLikeKind, CreateTableOptions, Expr, HiveDistributionStyle, Ident, SqlOption, Value,
 };
 
 impl Planner<'_> {
@@ -60,7 +60,11 @@ impl Planner<'_> {
             columns.push(added);
         }
         let constraints = self.constraints(schema, &plan.name, &mut columns, create)?;
-        Ok(CreateTablePlan { columns, constraints, ..plan })
+        Ok(CreateTablePlan {
+            columns,
+            constraints,
+            ..plan
+        })
     }
 
     fn constraints(
@@ -84,15 +88,26 @@ impl Planner<'_> {
 
     /// A column's type, NOT NULL and DEFAULT.
     fn table_column(&mut self, column: &ColumnDef) -> Result<TableColumn, PlanError> {
-        let ColumnDef { name, data_type, options } = column;
+        let ColumnDef {
+            name,
+            data_type,
+            options,
+        } = column;
         let position = names::at(name);
         let (scalar, typmod) = types::resolve(data_type).at(types::position(data_type))?;
         let name = fold(name);
-        if matches!(scalar, ScalarType::Record(_) | ScalarType::Void | ScalarType::Unknown) {
+        if matches!(
+            scalar,
+            ScalarType::Record(_) | ScalarType::Void | ScalarType::Unknown
+        ) {
             let message = format!("column \"{name}\" has pseudo-type {}", scalar.sql_name());
             return Err(PlanError::new(SqlState::INVALID_TABLE_DEFINITION, message).at(position));
         }
-        let mut ty = ColumnType { scalar, typmod, nullable: true };
+        let mut ty = ColumnType {
+            scalar,
+            typmod,
+            nullable: true,
+        };
         let mut default = None;
         let mut said_null = false;
         for ColumnOptionDef { name: _, option } in options {
@@ -101,7 +116,8 @@ impl Planner<'_> {
                 ColumnOption::Null => said_null = true,
                 ColumnOption::Default(expr) => {
                     if default.is_some() {
-                        let message = format!("multiple default values specified for column \"{name}\"");
+                        let message =
+                            format!("multiple default values specified for column \"{name}\"");
                         return Err(PlanError::syntax(message).at(position));
                     }
                     default = Some(self.default_text(expr, &name, &ty)?);
@@ -113,11 +129,21 @@ impl Planner<'_> {
             let message = format!("conflicting NULL/NOT NULL declarations for column \"{name}\"");
             return Err(PlanError::syntax(message).at(position));
         }
-        Ok(TableColumn { name, ty, default, comment: None })
+        Ok(TableColumn {
+            name,
+            ty,
+            default,
+            comment: None,
+        })
     }
 
     /// Checks a DEFAULT against its column: its text.
-    fn default_text(&mut self, expr: &Expr, column: &str, ty: &ColumnType) -> Result<String, PlanError> {
+    fn default_text(
+        &mut self,
+        expr: &Expr,
+        column: &str,
+        ty: &ColumnType,
+    ) -> Result<String, PlanError> {
         let scope = Scope::default();
         let env = Env::EMPTY.with(Frame::Row(&scope));
         let cx = ExprContext::plain(&env, "DEFAULT expressions");
@@ -149,7 +175,11 @@ impl Planner<'_> {
         Ok(expr.to_string())
     }
 
-    fn columns_like(&self, name: &sqlparser::ast::ObjectName, defaults: bool) -> Result<Vec<TableColumn>, PlanError> {
+    fn columns_like(
+        &self,
+        name: &sqlparser::ast::ObjectName,
+        defaults: bool,
+    ) -> Result<Vec<TableColumn>, PlanError> {
         let name = Name::new(name)?;
         let object = names::resolve(self.catalog, self.search_path, &name)?;
         if let ObjectKind::Table(table) = &object.kind {
@@ -161,9 +191,15 @@ impl Planner<'_> {
             return Ok(table.columns.iter().map(copy).collect());
         }
         let Some(desc) = object.desc() else {
-            return Err(crate::statement::wrong_kind(&object.name, "table or view").at(name.position));
+            return Err(
+                crate::statement::wrong_kind(&object.name, "table or view").at(name.position)
+            );
         };
-        Ok(desc.columns.into_iter().map(|c| table_column(c.name, c.ty.with_nullable(true))).collect())
+        Ok(desc
+            .columns
+            .into_iter()
+            .map(|c| table_column(c.name, c.ty.with_nullable(true)))
+            .collect())
     }
 
     fn create_table_as(
@@ -182,14 +218,22 @@ impl Planner<'_> {
             column.name = fold(name);
         }
         super::view::check_columns(&desc)?;
-        let columns = desc.columns.into_iter().map(|c| table_column(c.name, c.ty.with_nullable(true))).collect();
+        let columns = desc
+            .columns
+            .into_iter()
+            .map(|c| table_column(c.name, c.ty.with_nullable(true)))
+            .collect();
         let source = if with_data {
             Some((lower(rel), self.depends_on.clone()))
         } else {
             let _: HirRel = rel;
             None
         };
-        Ok(CreateTablePlan { columns, source, ..plan })
+        Ok(CreateTablePlan {
+            columns,
+            source,
+            ..plan
+        })
     }
 
     /// `WITH (append_only = true)`.
@@ -197,7 +241,9 @@ impl Planner<'_> {
         let options = match options {
             CreateTableOptions::None => return Ok(false),
             CreateTableOptions::With(options) => options,
-            CreateTableOptions::Options(_) | CreateTableOptions::Plain(_) | CreateTableOptions::TableProperties(_) => {
+            CreateTableOptions::Options(_)
+            | CreateTableOptions::Plain(_)
+            | CreateTableOptions::TableProperties(_) => {
                 return Err(PlanError::unsupported("these options of CREATE TABLE"));
             }
         };
@@ -224,7 +270,12 @@ impl Planner<'_> {
 
 /// A column without default.
 fn table_column(name: String, ty: ColumnType) -> TableColumn {
-    TableColumn { name, ty, default: None, comment: None }
+    TableColumn {
+        name,
+        ty,
+        default: None,
+        comment: None,
+    }
 }
 
 /// The column names of CREATE TABLE AS, which have no types.
@@ -235,7 +286,10 @@ fn as_columns(create: &CreateTable) -> Result<Vec<&Ident>, PlanError> {
     };
     match create.columns.iter().find(|c| !name(c)) {
         None => Ok(create.columns.iter().map(|c| &c.name).collect()),
-        Some(c) => Err(PlanError::syntax("CREATE TABLE AS takes column names without types").at(names::at(&c.name))),
+        Some(c) => Err(
+            PlanError::syntax("CREATE TABLE AS takes column names without types")
+                .at(names::at(&c.name)),
+        ),
     }
 }
 
@@ -262,43 +316,136 @@ fn boolean_option(value: &Expr) -> Result<bool, PlanError> {
 /// Refuses what sqlparser reads and Postgres has not, or Everview has not.
 fn check_clauses(create: &CreateTable) -> Result<(), PlanError> {
     let CreateTable {
-        or_replace, temporary, unlogged, external, dynamic, global, if_not_exists: _, transient, volatile, iceberg,
-        snapshot, name: _, columns: _, constraints: _, hive_distribution, hive_formats, table_options: _, file_format,
-        location, query: _, sqlite_table_options, like: _, clone, version, comment, on_commit, on_cluster, primary_key,
-        order_by, partition_by, cluster_by, clustered_by, inherits, partition_of, for_values, copy_grants,
-        enable_schema_evolution, change_tracking, data_retention_time_in_days, max_data_extension_time_in_days,
-        default_ddl_collation, with_aggregation_policy, with_row_access_policy, with_storage_lifecycle_policy,
-        with_tags, external_volume, with_connection, base_location, catalog, catalog_sync,
-        storage_serialization_policy, target_lag, warehouse, refresh_mode, initialize, require_user, diststyle,
-        distkey, sortkey, backup, multiset, fallback, with_data: _,
+        or_replace,
+        temporary,
+        unlogged,
+        external,
+        dynamic,
+        global,
+        if_not_exists: _,
+        transient,
+        volatile,
+        iceberg,
+        snapshot,
+        name: _,
+        columns: _,
+        constraints: _,
+        hive_distribution,
+        hive_formats,
+        table_options: _,
+        file_format,
+        location,
+        query: _,
+        sqlite_table_options,
+        like: _,
+        clone,
+        version,
+        comment,
+        on_commit,
+        on_cluster,
+        primary_key,
+        order_by,
+        partition_by,
+        cluster_by,
+        clustered_by,
+        inherits,
+        partition_of,
+        for_values,
+        copy_grants,
+        enable_schema_evolution,
+        change_tracking,
+        data_retention_time_in_days,
+        max_data_extension_time_in_days,
+        default_ddl_collation,
+        with_aggregation_policy,
+        with_row_access_policy,
+        with_storage_lifecycle_policy,
+        with_tags,
+        external_volume,
+        with_connection,
+        base_location,
+        catalog,
+        catalog_sync,
+        storage_serialization_policy,
+        target_lag,
+        warehouse,
+        refresh_mode,
+        initialize,
+        require_user,
+        diststyle,
+        distkey,
+        sortkey,
+        backup,
+        multiset,
+        fallback,
+        with_data: _,
     } = create;
     let named = [
         (*temporary || global.is_some(), "a temporary table"),
         (*unlogged, "an UNLOGGED table"),
         (partition_by.is_some(), "PARTITION BY"),
-        (partition_of.is_some() || for_values.is_some(), "PARTITION OF"),
+        (
+            partition_of.is_some() || for_values.is_some(),
+            "PARTITION OF",
+        ),
         (inherits.is_some(), "INHERITS"),
         (on_commit.is_some(), "ON COMMIT"),
     ];
     if let Some((_, what)) = named.iter().find(|(set, _)| *set) {
         return Err(PlanError::unsupported(what));
     }
-    let foreign = *or_replace || *external || *dynamic || *transient || *volatile || *iceberg || *snapshot
+    let foreign = *or_replace
+        || *external
+        || *dynamic
+        || *transient
+        || *volatile
+        || *iceberg
+        || *snapshot
         || *hive_distribution != HiveDistributionStyle::NONE
         || hive_formats.as_ref().is_some_and(|h| {
-            h.row_format.is_some() || h.serde_properties.is_some() || h.storage.is_some() || h.location.is_some()
+            h.row_format.is_some()
+                || h.serde_properties.is_some()
+                || h.storage.is_some()
+                || h.location.is_some()
         })
-        || file_format.is_some() || location.is_some() || !sqlite_table_options.options.is_empty()
-        || clone.is_some() || version.is_some() || comment.is_some() || on_cluster.is_some()
-        || primary_key.is_some() || order_by.is_some() || cluster_by.is_some() || clustered_by.is_some()
-        || *copy_grants || enable_schema_evolution.is_some() || change_tracking.is_some()
-        || data_retention_time_in_days.is_some() || max_data_extension_time_in_days.is_some()
-        || default_ddl_collation.is_some() || with_aggregation_policy.is_some() || with_row_access_policy.is_some()
-        || with_storage_lifecycle_policy.is_some() || with_tags.is_some() || external_volume.is_some()
-        || with_connection.is_some() || base_location.is_some() || catalog.is_some() || catalog_sync.is_some()
-        || storage_serialization_policy.is_some() || target_lag.is_some() || warehouse.is_some()
-        || refresh_mode.is_some() || initialize.is_some() || *require_user || diststyle.is_some()
-        || distkey.is_some() || sortkey.is_some() || backup.is_some() || multiset.is_some() || fallback.is_some();
+        || file_format.is_some()
+        || location.is_some()
+        || !sqlite_table_options.options.is_empty()
+        || clone.is_some()
+        || version.is_some()
+        || comment.is_some()
+        || on_cluster.is_some()
+        || primary_key.is_some()
+        || order_by.is_some()
+        || cluster_by.is_some()
+        || clustered_by.is_some()
+        || *copy_grants
+        || enable_schema_evolution.is_some()
+        || change_tracking.is_some()
+        || data_retention_time_in_days.is_some()
+        || max_data_extension_time_in_days.is_some()
+        || default_ddl_collation.is_some()
+        || with_aggregation_policy.is_some()
+        || with_row_access_policy.is_some()
+        || with_storage_lifecycle_policy.is_some()
+        || with_tags.is_some()
+        || external_volume.is_some()
+        || with_connection.is_some()
+        || base_location.is_some()
+        || catalog.is_some()
+        || catalog_sync.is_some()
+        || storage_serialization_policy.is_some()
+        || target_lag.is_some()
+        || warehouse.is_some()
+        || refresh_mode.is_some()
+        || initialize.is_some()
+        || *require_user
+        || diststyle.is_some()
+        || distkey.is_some()
+        || sortkey.is_some()
+        || backup.is_some()
+        || multiset.is_some()
+        || fallback.is_some();
     if foreign {
         return Err(PlanError::syntax("syntax error in CREATE TABLE"));
     }

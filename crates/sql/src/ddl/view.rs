@@ -14,14 +14,26 @@ use everview_repr::{RelationDesc, SqlState};
 
 impl Planner<'_> {
     pub(crate) fn create_view(&mut self, create: &CreateView) -> Result<CreateViewPlan, PlanError> {
-        let CreateView { name, columns, query, sql, start, materialized, or_replace, if_not_exists } = create;
+        let CreateView {
+            name,
+            columns,
+            query,
+            sql,
+            start,
+            materialized,
+            or_replace,
+            if_not_exists,
+        } = create;
         let schema = names::creation_schema(self.catalog, self.search_path, name)?;
         if *materialized {
             self.maintained = Some("a maintained view");
         }
         let (rel, mut desc) = self.subquery(query, &Env::EMPTY)?;
         if !self.params.is_empty() {
-            return Err(PlanError::new(SqlState::UNDEFINED_PARAMETER, "there is no parameter $1"));
+            return Err(PlanError::new(
+                SqlState::UNDEFINED_PARAMETER,
+                "there is no parameter $1",
+            ));
         }
         if columns.len() > desc.arity() {
             let position = columns.get(desc.arity()).and_then(names::at);
@@ -45,7 +57,12 @@ impl Planner<'_> {
                     return Err(crate::statement::wrong_kind(&old.name, "view"));
                 };
                 check_replacement(&view.desc, &desc)?;
-                if self.catalog.drop_order(old.id).iter().any(|id| self.depends_on.contains(id)) {
+                if self
+                    .catalog
+                    .drop_order(old.id)
+                    .iter()
+                    .any(|id| self.depends_on.contains(id))
+                {
                     let message = format!("view \"{}\" would read itself", old.name);
                     return Err(PlanError::new(SqlState::INVALID_OBJECT_DEFINITION, message));
                 }
@@ -72,7 +89,11 @@ impl Planner<'_> {
         })
     }
 
-    fn existing(&self, schema: everview_repr::GlobalId, name: &str) -> Option<std::sync::Arc<everview_catalog::Object>> {
+    fn existing(
+        &self,
+        schema: everview_repr::GlobalId,
+        name: &str,
+    ) -> Option<std::sync::Arc<everview_catalog::Object>> {
         self.catalog.in_schema(schema, name).cloned()
     }
 }
@@ -85,9 +106,15 @@ pub(super) fn check_columns(desc: &RelationDesc) -> Result<(), PlanError> {
             let message = format!("column \"{}\" specified more than once", column.name);
             return Err(PlanError::new(SqlState::DUPLICATE_COLUMN, message));
         }
-        if matches!(column.ty.scalar, everview_repr::ScalarType::Record(_) | everview_repr::ScalarType::Void) {
-            let message =
-                format!("column \"{}\" has pseudo-type {}", column.name, column.ty.scalar.sql_name());
+        if matches!(
+            column.ty.scalar,
+            everview_repr::ScalarType::Record(_) | everview_repr::ScalarType::Void
+        ) {
+            let message = format!(
+                "column \"{}\" has pseudo-type {}",
+                column.name,
+                column.ty.scalar.sql_name()
+            );
             return Err(PlanError::new(SqlState::INVALID_TABLE_DEFINITION, message));
         }
     }
@@ -104,9 +131,14 @@ fn check_replacement(old: &RelationDesc, new: &RelationDesc) -> Result<(), PlanE
         if old.name != new.name {
             return Err(PlanError::new(
                 SqlState::INVALID_TABLE_DEFINITION,
-                format!("cannot change name of view column \"{}\" to \"{}\"", old.name, new.name),
+                format!(
+                    "cannot change name of view column \"{}\" to \"{}\"",
+                    old.name, new.name
+                ),
             )
-            .with_hint("Use ALTER VIEW ... RENAME COLUMN ... to change name of view column instead."));
+            .with_hint(
+                "Use ALTER VIEW ... RENAME COLUMN ... to change name of view column instead.",
+            ));
         }
         if old.ty.scalar != new.ty.scalar || old.ty.typmod != new.ty.typmod {
             return invalid(format!(

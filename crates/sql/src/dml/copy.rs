@@ -12,23 +12,37 @@ use everview_repr::{RelationDesc, SqlState};
 use sqlparser::ast::Ident;
 
 pub(crate) fn plan(planner: &mut Planner<'_>, copy: &Copy) -> Result<CopyPlan, PlanError> {
-    let Copy { source, to, options } = copy;
+    let Copy {
+        source,
+        to,
+        options,
+    } = copy;
     match source {
         CopySource::Table { name, columns } if !to => from(planner, name, columns, options),
         CopySource::Table { name, columns } => {
             let select = table(planner, name, columns)?;
             let options = read_options(options, &select.desc, true)?;
-            Ok(CopyPlan::To { select: Box::new(select), options })
+            Ok(CopyPlan::To {
+                select: Box::new(select),
+                options,
+            })
         }
         CopySource::Query { query, as_of } => {
             let select = planner.select_plan(query, as_of.as_ref())?;
             let options = read_options(options, &select.desc, true)?;
-            Ok(CopyPlan::To { select: Box::new(select), options })
+            Ok(CopyPlan::To {
+                select: Box::new(select),
+                options,
+            })
         }
         CopySource::Subscribe(subscribe) => {
             let subscribe = planner.subscribe(subscribe)?;
-            let options = read_options(options, &crate::statement::subscribe_desc(&subscribe), true)?;
-            Ok(CopyPlan::Subscribe { subscribe: Box::new(subscribe), options })
+            let options =
+                read_options(options, &crate::statement::subscribe_desc(&subscribe), true)?;
+            Ok(CopyPlan::Subscribe {
+                subscribe: Box::new(subscribe),
+                options,
+            })
         }
     }
 }
@@ -48,11 +62,19 @@ fn from(
     let positions = column_positions(&target.desc, &target.object.name, columns)?;
     let defaults = defaults(planner, &target, &positions)?;
     let input = RelationDesc {
-        columns: positions.iter().map(|&c| target.desc.columns[c].clone()).collect(),
+        columns: positions
+            .iter()
+            .map(|&c| target.desc.columns[c].clone())
+            .collect(),
         keys: vec![],
     };
     let options = read_options(options, &input, false)?;
-    Ok(CopyPlan::From { table: target.object.id, columns: positions, defaults, options })
+    Ok(CopyPlan::From {
+        table: target.object.id,
+        columns: positions,
+        defaults,
+        options,
+    })
 }
 
 /// Defaults of the columns that are not in the input.
@@ -62,16 +84,27 @@ fn defaults(
     given: &[usize],
 ) -> Result<Vec<(usize, everview_expr::ScalarExpr)>, PlanError> {
     let mut out = Vec::new();
-    for (i, column) in target.table.columns.iter().enumerate().filter(|(i, _)| !given.contains(i)) {
+    for (i, column) in target
+        .table
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| !given.contains(i))
+    {
         let value = planner.default_value(column)?;
-        let value = to_plain_scalar(&value).ok_or_else(|| PlanError::unsupported("a subquery in DEFAULT"))?;
+        let value = to_plain_scalar(&value)
+            .ok_or_else(|| PlanError::unsupported("a subquery in DEFAULT"))?;
         out.push((i, value));
     }
     Ok(out)
 }
 
 /// COPY table TO: its rows, as they are.
-fn table(planner: &mut Planner<'_>, name: &Name, columns: &[Ident]) -> Result<SelectPlan, PlanError> {
+fn table(
+    planner: &mut Planner<'_>,
+    name: &Name,
+    columns: &[Ident],
+) -> Result<SelectPlan, PlanError> {
     let object = names::resolve(planner.catalog, planner.search_path, name)
         .map_err(|mut e| {
             e.position = None;
@@ -89,14 +122,37 @@ fn table(planner: &mut Planner<'_>, name: &Name, columns: &[Ident]) -> Result<Se
         .with_hint("Try the COPY (SELECT ...) TO variant."));
     }
     let positions = column_positions(&desc, &object.name, columns)?;
-    let ty = RelationType { columns: desc.types(), keys: desc.keys.clone(), append_only: false };
-    let expr = RelExpr::Get { id: Id::Global(object.id), ty };
-    let shown = RelationDesc { columns: positions.iter().map(|&c| desc.columns[c].clone()).collect(), keys: vec![] };
-    let finishing = Finishing { project: positions, ..Finishing::default() };
-    Ok(SelectPlan { expr, finishing, desc: shown, depends_on: [object.id].into(), as_of: None })
+    let ty = RelationType {
+        columns: desc.types(),
+        keys: desc.keys.clone(),
+        append_only: false,
+    };
+    let expr = RelExpr::Get {
+        id: Id::Global(object.id),
+        ty,
+    };
+    let shown = RelationDesc {
+        columns: positions.iter().map(|&c| desc.columns[c].clone()).collect(),
+        keys: vec![],
+    };
+    let finishing = Finishing {
+        project: positions,
+        ..Finishing::default()
+    };
+    Ok(SelectPlan {
+        expr,
+        finishing,
+        desc: shown,
+        depends_on: [object.id].into(),
+        as_of: None,
+    })
 }
 
-fn column_positions(desc: &RelationDesc, relation: &str, columns: &[Ident]) -> Result<Vec<usize>, PlanError> {
+fn column_positions(
+    desc: &RelationDesc,
+    relation: &str,
+    columns: &[Ident],
+) -> Result<Vec<usize>, PlanError> {
     if columns.is_empty() {
         return Ok((0..desc.arity()).collect());
     }
@@ -121,7 +177,11 @@ fn invalid(message: impl Into<String>) -> PlanError {
 }
 
 /// The options with their defaults; `desc` are the columns copied.
-fn read_options(options: &[CopyOption], desc: &RelationDesc, to: bool) -> Result<CopyOptions, PlanError> {
+fn read_options(
+    options: &[CopyOption],
+    desc: &RelationDesc,
+    to: bool,
+) -> Result<CopyOptions, PlanError> {
     let mut seen: Vec<&str> = Vec::new();
     let mut csv = false;
     for option in options {
@@ -136,7 +196,11 @@ fn read_options(options: &[CopyOption], desc: &RelationDesc, to: bool) -> Result
     let mut out = CopyOptions {
         csv,
         delimiter: if csv { b',' } else { b'\t' },
-        null: if csv { String::new() } else { "\\N".to_string() },
+        null: if csv {
+            String::new()
+        } else {
+            "\\N".to_string()
+        },
         header: CopyHeader::None,
         quote: b'"',
         escape: b'"',
@@ -170,12 +234,18 @@ fn read_options(options: &[CopyOption], desc: &RelationDesc, to: bool) -> Result
             "encoding" => {
                 let name = text(option)?;
                 if !["utf8", "utf-8", "unicode"].contains(&name.to_lowercase().as_str()) {
-                    return Err(PlanError::unsupported(format!("COPY with ENCODING '{name}'")).at(option.position));
+                    return Err(
+                        PlanError::unsupported(format!("COPY with ENCODING '{name}'"))
+                            .at(option.position),
+                    );
                 }
             }
             "freeze" => return Err(PlanError::unsupported("COPY with FREEZE").at(option.position)),
             other => {
-                return Err(PlanError::syntax(format!("option \"{other}\" not recognized")).at(option.position));
+                return Err(
+                    PlanError::syntax(format!("option \"{other}\" not recognized"))
+                        .at(option.position),
+                );
             }
         }
     }
@@ -189,35 +259,58 @@ fn format(option: &CopyOption) -> Result<bool, PlanError> {
         "csv" => Ok(true),
         "text" => Ok(false),
         "binary" => Err(PlanError::unsupported("COPY with FORMAT binary").at(option.position)),
-        other => Err(invalid(format!("COPY format \"{other}\" not recognized")).at(option.position)),
+        other => {
+            Err(invalid(format!("COPY format \"{other}\" not recognized")).at(option.position))
+        }
     }
 }
 
 fn check_options(options: &CopyOptions) -> Result<(), PlanError> {
-    let CopyOptions { csv, delimiter, null, header: _, quote, .. } = options;
+    let CopyOptions {
+        csv,
+        delimiter,
+        null,
+        header: _,
+        quote,
+        ..
+    } = options;
     if [b'\n', b'\r'].contains(delimiter) {
-        return Err(invalid("COPY delimiter cannot be newline or carriage return"));
+        return Err(invalid(
+            "COPY delimiter cannot be newline or carriage return",
+        ));
     }
     if null.contains(['\n', '\r']) {
-        return Err(invalid("COPY null representation cannot use newline or carriage return"));
+        return Err(invalid(
+            "COPY null representation cannot use newline or carriage return",
+        ));
     }
     if !csv && b"\\.abcdefghijklmnopqrstuvwxyz0123456789".contains(delimiter) {
-        return Err(invalid(format!("COPY delimiter cannot be \"{}\"", *delimiter as char)));
+        return Err(invalid(format!(
+            "COPY delimiter cannot be \"{}\"",
+            *delimiter as char
+        )));
     }
     if *csv && delimiter == quote {
         return Err(invalid("COPY delimiter and quote must be different"));
     }
     if null.as_bytes().contains(delimiter) {
-        return Err(invalid("COPY delimiter must not appear in the NULL specification"));
+        return Err(invalid(
+            "COPY delimiter must not appear in the NULL specification",
+        ));
     }
     if *csv && null.as_bytes().contains(quote) {
-        return Err(invalid("CSV quote character must not appear in the NULL specification"));
+        return Err(invalid(
+            "CSV quote character must not appear in the NULL specification",
+        ));
     }
     Ok(())
 }
 
 fn csv_only(what: &str) -> PlanError {
-    PlanError::new(SqlState::FEATURE_NOT_SUPPORTED, format!("COPY {what} available only in CSV mode"))
+    PlanError::new(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        format!("COPY {what} available only in CSV mode"),
+    )
 }
 
 fn force_allowed(allowed: bool, what: &str, csv: bool, to: bool) -> Result<(), PlanError> {
@@ -235,7 +328,9 @@ fn force_allowed(allowed: bool, what: &str, csv: bool, to: bool) -> Result<(), P
 fn text(option: &CopyOption) -> Result<String, PlanError> {
     match &option.value {
         CopyValue::Text(text) => Ok(text.clone()),
-        _ => Err(PlanError::syntax(format!("{} requires a parameter", option.name)).at(option.position)),
+        _ => Err(
+            PlanError::syntax(format!("{} requires a parameter", option.name)).at(option.position),
+        ),
     }
 }
 
@@ -243,7 +338,11 @@ fn one_byte(option: &CopyOption, what: &str) -> Result<u8, PlanError> {
     match text(option)?.as_bytes() {
         [byte] => Ok(*byte),
         _ => Err(PlanError::new(
-            if what == "delimiter" { SqlState::FEATURE_NOT_SUPPORTED } else { SqlState::INVALID_PARAMETER_VALUE },
+            if what == "delimiter" {
+                SqlState::FEATURE_NOT_SUPPORTED
+            } else {
+                SqlState::INVALID_PARAMETER_VALUE
+            },
             format!("COPY {what} must be a single one-byte character"),
         )),
     }
@@ -260,9 +359,13 @@ fn header(option: &CopyOption, to: bool) -> Result<CopyHeader, PlanError> {
                 "cannot use \"match\" with HEADER in COPY TO",
             )),
             "match" => Ok(CopyHeader::Match),
-            _ => Err(PlanError::syntax("header requires a Boolean value or \"match\"")),
+            _ => Err(PlanError::syntax(
+                "header requires a Boolean value or \"match\"",
+            )),
         },
-        _ => Err(PlanError::syntax("header requires a Boolean value or \"match\"")),
+        _ => Err(PlanError::syntax(
+            "header requires a Boolean value or \"match\"",
+        )),
     }
 }
 
@@ -279,6 +382,9 @@ fn columns(option: &CopyOption, desc: &RelationDesc) -> Result<Vec<usize>, PlanE
                 })
             })
             .collect(),
-        _ => Err(PlanError::syntax(format!("argument to option \"{}\" must be a list of column names", option.name))),
+        _ => Err(PlanError::syntax(format!(
+            "argument to option \"{}\" must be a list of column names",
+            option.name
+        ))),
     }
 }

@@ -7,7 +7,7 @@ use crate::lower::lower;
 use crate::names::{self, Name, fold};
 use crate::plan::{ConflictUpdate, InsertPlan, OnConflict};
 use crate::planner::{ExprContext, Planner};
-use crate::query::body::{is_values, map, project};
+use crate::query::build::{is_values, map, project};
 use crate::query::limit::to_plain_scalar;
 use crate::query::values::rows_relation;
 use crate::scope::{Env, Frame, Scope};
@@ -15,7 +15,8 @@ use everview_catalog::object::ConstraintKind;
 use everview_expr::ScalarExpr;
 use everview_repr::{GlobalId, SqlState};
 use sqlparser::ast::{
-    self, Assignment, ConflictTarget, DoUpdate, Insert, OnConflictAction, OnInsert, Query, Spanned, TableObject, Values,
+    self, Assignment, ConflictTarget, DoUpdate, Insert, OnConflictAction, OnInsert, Query, Spanned,
+    TableObject, Values,
 };
 
 impl Planner<'_> {
@@ -40,7 +41,13 @@ impl Planner<'_> {
             Some(items) => Some(self.returning(items, &scope)?),
             None => None,
         };
-        Ok(InsertPlan { table: target.object.id, source: lower(source), depends_on, on_conflict, returning })
+        Ok(InsertPlan {
+            table: target.object.id,
+            source: lower(source),
+            depends_on,
+            on_conflict,
+            returning,
+        })
     }
 
     /// Positions of the columns named, all where none are.
@@ -61,7 +68,12 @@ impl Planner<'_> {
         Ok(out)
     }
 
-    fn insert_source(&mut self, insert: &Insert, target: &Target, columns: &[usize]) -> Result<HirRel, PlanError> {
+    fn insert_source(
+        &mut self,
+        insert: &Insert,
+        target: &Target,
+        columns: &[usize],
+    ) -> Result<HirRel, PlanError> {
         let Some(query) = &insert.source else {
             // DEFAULT VALUES
             let row = self.complete(target, vec![])?;
@@ -95,12 +107,16 @@ impl Planner<'_> {
         for row in &values.rows {
             let row = &row.content;
             if row.len() != width {
-                return Err(PlanError::syntax("VALUES lists must all be the same length")
-                    .at(row.first().and_then(|e| names::start(e.span()))));
+                return Err(
+                    PlanError::syntax("VALUES lists must all be the same length")
+                        .at(row.first().and_then(|e| names::start(e.span()))),
+                );
             }
             if row.len() > columns.len() {
-                return Err(PlanError::syntax("INSERT has more expressions than target columns")
-                    .at(row.get(columns.len()).and_then(|e| names::start(e.span()))));
+                return Err(
+                    PlanError::syntax("INSERT has more expressions than target columns")
+                        .at(row.get(columns.len()).and_then(|e| names::start(e.span()))),
+                );
             }
             let mut complete: Vec<Option<HirScalar>> = vec![None; target.desc.arity()];
             for (expr, &at) in row.iter().zip(columns) {
@@ -138,8 +154,12 @@ impl Planner<'_> {
         let body = self.query_outputs(query, &Env::EMPTY)?;
         let count = body.outputs.len();
         if count > columns.len() {
-            return Err(PlanError::syntax("INSERT has more expressions than target columns")
-                .at(body.outputs.get(columns.len()).and_then(|o| o.value.position)));
+            return Err(
+                PlanError::syntax("INSERT has more expressions than target columns").at(body
+                    .outputs
+                    .get(columns.len())
+                    .and_then(|o| o.value.position)),
+            );
         }
         if count < columns.len() && !insert.columns.is_empty() {
             return Err(too_few(insert, count));
@@ -147,7 +167,10 @@ impl Planner<'_> {
         let mut given = Vec::new();
         for (output, &at) in body.outputs.into_iter().zip(columns) {
             let column = &target.table.columns[at];
-            given.push((at, self.assign(output.value, &column.name, &column.ty)?.expr));
+            given.push((
+                at,
+                self.assign(output.value, &column.name, &column.ty)?.expr,
+            ));
         }
         let row = self.complete(target, given)?;
         let (arity, width) = (body.arity, row.len());
@@ -156,7 +179,11 @@ impl Planner<'_> {
     }
 
     /// A row of all columns: those given, defaults for the rest.
-    fn complete(&mut self, target: &Target, given: Vec<(usize, HirScalar)>) -> Result<Vec<HirScalar>, PlanError> {
+    fn complete(
+        &mut self,
+        target: &Target,
+        given: Vec<(usize, HirScalar)>,
+    ) -> Result<Vec<HirScalar>, PlanError> {
         let mut row: Vec<Option<HirScalar>> = vec![None; target.desc.arity()];
         for (at, value) in given {
             row[at] = Some(value);
@@ -171,8 +198,16 @@ impl Planner<'_> {
         Ok(out)
     }
 
-    fn on_conflict(&mut self, on: &ast::OnConflict, target: &Target, scope: &Scope) -> Result<OnConflict, PlanError> {
-        let ast::OnConflict { conflict_target, action } = on;
+    fn on_conflict(
+        &mut self,
+        on: &ast::OnConflict,
+        target: &Target,
+        scope: &Scope,
+    ) -> Result<OnConflict, PlanError> {
+        let ast::OnConflict {
+            conflict_target,
+            action,
+        } = on;
         let constraint = match conflict_target {
             None => None,
             Some(given) => Some(arbiter(given, target)?),
@@ -199,7 +234,10 @@ impl Planner<'_> {
         target: &Target,
         scope: &Scope,
     ) -> Result<ConflictUpdate, PlanError> {
-        let DoUpdate { assignments, selection } = update;
+        let DoUpdate {
+            assignments,
+            selection,
+        } = update;
         let excluded = Scope {
             // Unqualified names mean the existing row.
             visible: vec![],
@@ -208,7 +246,8 @@ impl Planner<'_> {
         let both = scope.clone().product(excluded);
         let new = self.assignments(assignments, target, &both, "UPDATE")?;
         let plain = |e: &HirScalar| {
-            to_plain_scalar(e).ok_or_else(|| PlanError::unsupported("a subquery in ON CONFLICT DO UPDATE"))
+            to_plain_scalar(e)
+                .ok_or_else(|| PlanError::unsupported("a subquery in ON CONFLICT DO UPDATE"))
         };
         let mut row: Vec<ScalarExpr> = (0..target.desc.arity()).map(ScalarExpr::Column).collect();
         for (at, value) in new {
@@ -220,7 +259,11 @@ impl Planner<'_> {
                 let env = Env::EMPTY.with(Frame::Row(&both));
                 let all = self.condition(condition, &ExprContext::plain(&env, "WHERE"))?;
                 let mut all = all.iter().map(plain).collect::<Result<Vec<_>, _>>()?;
-                Some(if all.len() == 1 { all.remove(0) } else { ScalarExpr::And(all) })
+                Some(if all.len() == 1 {
+                    all.remove(0)
+                } else {
+                    ScalarExpr::And(all)
+                })
             }
         };
         Ok(ConflictUpdate { row, filter })
@@ -241,21 +284,33 @@ impl Planner<'_> {
 
 /// More columns are named than values given.
 fn too_few(insert: &Insert, count: usize) -> PlanError {
-    let position = insert.columns.get(count).and_then(|c| Name::new(c).ok()).and_then(|n| n.position);
+    let position = insert
+        .columns
+        .get(count)
+        .and_then(|c| Name::new(c).ok())
+        .and_then(|n| n.position);
     PlanError::syntax("INSERT has more target columns than expressions").at(position)
 }
 
 /// The position of a target's column.
 pub(super) fn target_column(target: &Target, name: &str) -> Result<usize, PlanError> {
     target.desc.position(name).ok_or_else(|| {
-        let message = format!("column \"{name}\" of relation \"{}\" does not exist", target.object.name);
+        let message = format!(
+            "column \"{name}\" of relation \"{}\" does not exist",
+            target.object.name
+        );
         PlanError::new(SqlState::UNDEFINED_COLUMN, message)
     })
 }
 
 /// The columns' types, where NULL can still be on its way to a NOT NULL column.
 fn nullable_types(target: &Target) -> Vec<everview_repr::ColumnType> {
-    target.desc.types().into_iter().map(|t| t.with_nullable(true)).collect()
+    target
+        .desc
+        .types()
+        .into_iter()
+        .map(|t| t.with_nullable(true))
+        .collect()
 }
 
 /// The unique constraint that a conflict target means.
@@ -263,10 +318,16 @@ fn arbiter(given: &ConflictTarget, target: &Target) -> Result<GlobalId, PlanErro
     match given {
         ConflictTarget::OnConstraint(name) => {
             let name = Name::new(name)?;
-            let found = target.table.constraints.iter().find(|c| c.name == name.name);
+            let found = target
+                .table
+                .constraints
+                .iter()
+                .find(|c| c.name == name.name);
             let Some(constraint) = found else {
-                let message =
-                    format!("constraint \"{}\" for table \"{}\" does not exist", name.name, target.object.name);
+                let message = format!(
+                    "constraint \"{}\" for table \"{}\" does not exist",
+                    name.name, target.object.name
+                );
                 return Err(PlanError::new(SqlState::UNDEFINED_OBJECT, message));
             };
             match constraint.kind {
@@ -277,10 +338,13 @@ fn arbiter(given: &ConflictTarget, target: &Target) -> Result<GlobalId, PlanErro
                 _ => Ok(constraint.id),
             }
         }
-        ConflictTarget::Columns { predicate: Some(_), .. } => {
-            Err(PlanError::unsupported("a partial index in ON CONFLICT"))
-        }
-        ConflictTarget::Columns { columns, predicate: None } => {
+        ConflictTarget::Columns {
+            predicate: Some(_), ..
+        } => Err(PlanError::unsupported("a partial index in ON CONFLICT")),
+        ConflictTarget::Columns {
+            columns,
+            predicate: None,
+        } => {
             let mut key = Vec::new();
             for column in columns {
                 let at = target.desc.position(&fold(column)).ok_or_else(|| {
@@ -362,5 +426,9 @@ fn check_clauses(insert: &Insert) -> Result<(), PlanError> {
         || !multi_table_into_clauses.is_empty()
         || !multi_table_when_clauses.is_empty()
         || multi_table_else_clause.is_some();
-    if foreign { Err(PlanError::syntax("syntax error in INSERT").at(position)) } else { Ok(()) }
+    if foreign {
+        Err(PlanError::syntax("syntax error in INSERT").at(position))
+    } else {
+        Ok(())
+    }
 }

@@ -9,7 +9,7 @@ use crate::hir::HirScalar;
 use crate::names::{self, Name};
 use crate::plan::{Plan, Returning};
 use crate::planner::{ExprContext, Planner};
-use crate::query::body::null;
+use crate::query::build::null;
 use crate::query::limit::to_plain_scalar;
 use crate::scope::{Env, Frame, Scope};
 use crate::typed::Typed;
@@ -29,7 +29,12 @@ pub(crate) struct Target {
 impl Target {
     /// Its row's names.
     pub fn scope(&self, alias: Option<String>, schema: Option<String>) -> Scope {
-        let columns = self.desc.columns.iter().map(|c| (c.name.clone(), c.ty.clone(), c.origin)).collect();
+        let columns = self
+            .desc
+            .columns
+            .iter()
+            .map(|c| (c.name.clone(), c.ty.clone(), c.origin))
+            .collect();
         let (name, schema) = match alias {
             Some(alias) => (alias, None),
             None => (self.object.name.clone(), schema),
@@ -56,7 +61,11 @@ impl Planner<'_> {
             ObjectKind::Table(table) => {
                 let (table, desc) = (table.clone(), table.desc(object.id));
                 super::ddl::writable(&object)?;
-                Ok(Target { object: object.clone(), table, desc })
+                Ok(Target {
+                    object: object.clone(),
+                    table,
+                    desc,
+                })
             }
             ObjectKind::View(_) => wrong(
                 SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -70,18 +79,25 @@ impl Planner<'_> {
                 SqlState::INSUFFICIENT_PRIVILEGE,
                 format!("permission denied for table {}", object.name),
             ),
-            ObjectKind::Index(_) | ObjectKind::Schema => Err(crate::statement::wrong_kind(&object.name, "table")),
+            ObjectKind::Index(_) | ObjectKind::Schema => {
+                Err(crate::statement::wrong_kind(&object.name, "table"))
+            }
         }
     }
 
     /// The schema's name, for qualified column references.
     pub(crate) fn schema_name(&self, object: &Object) -> Option<String> {
-        object.schema.and_then(|s| self.catalog.get(s)).map(|s| s.name.clone())
+        object
+            .schema
+            .and_then(|s| self.catalog.get(s))
+            .map(|s| s.name.clone())
     }
 
     /// A column's DEFAULT, cast to its type; NULL without one.
     pub(crate) fn default_value(&mut self, column: &TableColumn) -> Result<HirScalar, PlanError> {
-        let Some(text) = &column.default else { return Ok(null(&column.ty)) };
+        let Some(text) = &column.default else {
+            return Ok(null(&column.ty));
+        };
         let scope = Scope::default();
         let env = Env::EMPTY.with(Frame::Row(&scope));
         let value = crate::parse::with_expr(text, |expr, _| {
@@ -108,20 +124,29 @@ impl Planner<'_> {
         let mut desc = RelationDesc::default();
         for output in outputs {
             let value = self.resolve_unknown(output.value)?;
-            desc.columns.push(ColumnDesc { name: output.name, ty: value.ty.clone(), origin: output.origin });
+            desc.columns.push(ColumnDesc {
+                name: output.name,
+                ty: value.ty.clone(),
+                origin: output.origin,
+            });
             values.push(value);
         }
         Ok((values, desc))
     }
 
     /// RETURNING over the table's row only.
-    pub(crate) fn returning(&mut self, items: &[SelectItem], scope: &Scope) -> Result<Returning, PlanError> {
+    pub(crate) fn returning(
+        &mut self,
+        items: &[SelectItem],
+        scope: &Scope,
+    ) -> Result<Returning, PlanError> {
         let (values, desc) = self.returning_values(items, scope)?;
         let exprs = values
             .into_iter()
             .map(|v| {
-                to_plain_scalar(&v.expr)
-                    .ok_or_else(|| PlanError::unsupported("a subquery in INSERT ... RETURNING").at(v.position))
+                to_plain_scalar(&v.expr).ok_or_else(|| {
+                    PlanError::unsupported("a subquery in INSERT ... RETURNING").at(v.position)
+                })
             })
             .collect::<Result<_, _>>()?;
         Ok(Returning { exprs, desc })
@@ -130,10 +155,11 @@ impl Planner<'_> {
     pub(crate) fn truncate(&mut self, names: &[Name]) -> Result<Plan, PlanError> {
         let mut ids = Vec::new();
         for name in names {
-            let object = names::resolve(self.catalog, self.search_path, name).map_err(|mut e| {
-                e.position = None;
-                e
-            })?;
+            let object =
+                names::resolve(self.catalog, self.search_path, name).map_err(|mut e| {
+                    e.position = None;
+                    e
+                })?;
             if !matches!(object.kind, ObjectKind::Table(_)) {
                 return Err(crate::statement::wrong_kind(&object.name, "table"));
             }

@@ -11,15 +11,15 @@ use crate::lower::lower;
 use crate::names::{self, Name, fold};
 use crate::plan::{DeletePlan, UpdatePlan};
 use crate::planner::{ExprContext, Planner};
-use crate::query::body::{filter, map, project, with_tie_break};
+use crate::query::build::{filter, map, project, with_tie_break};
 use crate::query::walk;
-use crate::scalar::operator::as_row;
+use crate::scalar::rows::as_row;
 use crate::scope::{Env, Frame, Scope};
 use crate::typed::Typed;
 use everview_repr::{RelationDesc, SqlState};
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete, Expr, FromTable, SelectItem, Spanned, TableAlias, TableFactor,
-    TableWithJoins, Update, UpdateTableFromKind,
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, SelectItem, Spanned, TableAlias,
+    TableFactor, TableWithJoins, Update, UpdateTableFromKind,
 };
 
 /// A change of rows: which, by what, and what is returned.
@@ -60,12 +60,16 @@ impl Planner<'_> {
             || limit.is_some()
             || settings.is_some();
         if foreign {
-            return Err(PlanError::syntax("syntax error in UPDATE").at(names::start(update_token.0.span)));
+            return Err(
+                PlanError::syntax("syntax error in UPDATE").at(names::start(update_token.0.span))
+            );
         }
         let from = match from {
             None => [].as_slice(),
             Some(UpdateTableFromKind::AfterSet(items)) => items,
-            Some(UpdateTableFromKind::BeforeSet(_)) => return Err(PlanError::syntax("syntax error at FROM")),
+            Some(UpdateTableFromKind::BeforeSet(_)) => {
+                return Err(PlanError::syntax("syntax error at FROM"));
+            }
         };
         let (target, scope) = self.changed_table(table, "update")?;
         target.check_mutable("update")?;
@@ -78,7 +82,12 @@ impl Planner<'_> {
             returning: returning.as_deref(),
         };
         let (table, source, returning) = self.change(change)?;
-        Ok(UpdatePlan { table, source: lower(source), depends_on: self.depends_on.clone(), returning })
+        Ok(UpdatePlan {
+            table,
+            source: lower(source),
+            depends_on: self.depends_on.clone(),
+            returning,
+        })
     }
 
     pub(crate) fn delete(&mut self, delete: &Delete) -> Result<DeletePlan, PlanError> {
@@ -124,24 +133,53 @@ impl Planner<'_> {
             returning: returning.as_deref(),
         };
         let (table, source, returning) = self.change(change)?;
-        Ok(DeletePlan { table, source: lower(source), depends_on: self.depends_on.clone(), returning })
+        Ok(DeletePlan {
+            table,
+            source: lower(source),
+            depends_on: self.depends_on.clone(),
+            returning,
+        })
     }
 
     /// The table that UPDATE or DELETE names, and its row's names.
-    fn changed_table(&mut self, item: &TableWithJoins, verb: &str) -> Result<(Target, Scope), PlanError> {
-        let TableFactor::Table { name, alias, args: None, with_hints, version: None, with_ordinality: false, partitions, json_path: None, sample: None, index_directives, inheritance: _ } =
-            &item.relation
+    fn changed_table(
+        &mut self,
+        item: &TableWithJoins,
+        verb: &str,
+    ) -> Result<(Target, Scope), PlanError> {
+        let TableFactor::Table {
+            name,
+            alias,
+            args: None,
+            with_hints,
+            version: None,
+            with_ordinality: false,
+            partitions,
+            json_path: None,
+            sample: None,
+            index_directives,
+            inheritance: _,
+        } = &item.relation
         else {
             return Err(PlanError::syntax("a table's name is expected"));
         };
-        if !item.joins.is_empty() || !with_hints.is_empty() || !partitions.is_empty() || !index_directives.is_empty() {
+        if !item.joins.is_empty()
+            || !with_hints.is_empty()
+            || !partitions.is_empty()
+            || !index_directives.is_empty()
+        {
             return Err(PlanError::syntax("syntax error after the table's name"));
         }
         let name = Name::new(name)?;
         let target = self.target(&name, verb)?;
         let alias = match alias {
             None => None,
-            Some(TableAlias { explicit: _, name, columns, at: None }) if columns.is_empty() => Some(fold(name)),
+            Some(TableAlias {
+                explicit: _,
+                name,
+                columns,
+                at: None,
+            }) if columns.is_empty() => Some(fold(name)),
             Some(_) => return Err(PlanError::syntax("syntax error in the table's alias")),
         };
         let scope = target.scope(alias, self.schema_name(&target.object));
@@ -161,7 +199,10 @@ impl Planner<'_> {
         };
         let joined = !change.from.is_empty();
         if joined {
-            let clash = from_scope.tables.iter().find(|t| t.name == change.scope.tables[0].name);
+            let clash = from_scope
+                .tables
+                .iter()
+                .find(|t| t.name == change.scope.tables[0].name);
             if let Some(name) = clash.and_then(|t| t.name.as_ref()) {
                 let message = format!("table name \"{name}\" specified more than once");
                 return Err(PlanError::new(SqlState::DUPLICATE_ALIAS, message));
@@ -176,7 +217,14 @@ impl Planner<'_> {
         };
         let mut new = Vec::new();
         if let Some(assignments) = change.assignments {
-            new = (0..width).map(|c| HirScalar::Column(ColumnRef { level: 0, column: c })).collect::<Vec<_>>();
+            new = (0..width)
+                .map(|c| {
+                    HirScalar::Column(ColumnRef {
+                        level: 0,
+                        column: c,
+                    })
+                })
+                .collect::<Vec<_>>();
             for (at, value) in self.assignments_in(assignments, &change.target, &env, "UPDATE")? {
                 new[at] = value;
             }
@@ -229,9 +277,24 @@ impl Planner<'_> {
         }
         let order_key = with_tie_break(vec![], &[], extra);
         let matched = filter(from, predicates);
-        let first = HirRel::TopK { input: Box::new(matched), group_key: vec![], order_key, limit: Some(1), offset: 0 };
-        let right = project(map(map(first, new), returned), (extra..extra + count).collect(), extra + count);
-        let rel = HirRel::Join { left: Box::new(table), right: Box::new(right), on: vec![], kind: JoinKind::Inner };
+        let first = HirRel::TopK {
+            input: Box::new(matched),
+            group_key: vec![],
+            order_key,
+            limit: Some(1),
+            offset: 0,
+        };
+        let right = project(
+            map(map(first, new), returned),
+            (extra..extra + count).collect(),
+            extra + count,
+        );
+        let rel = HirRel::Join {
+            left: Box::new(table),
+            right: Box::new(right),
+            on: vec![],
+            kind: JoinKind::Inner,
+        };
         Ok((id, rel, desc))
     }
 
@@ -250,10 +313,14 @@ impl Planner<'_> {
                 AssignmentTarget::ColumnName(name) => {
                     let name = Name::new(name)?;
                     if let Some(table) = &name.schema {
-                        let message =
-                            format!("column \"{table}\" of relation \"{}\" does not exist", target.object.name);
+                        let message = format!(
+                            "column \"{table}\" of relation \"{}\" does not exist",
+                            target.object.name
+                        );
                         return Err(PlanError::new(SqlState::UNDEFINED_COLUMN, message)
-                            .with_hint("SET target columns cannot be qualified with the relation name.")
+                            .with_hint(
+                                "SET target columns cannot be qualified with the relation name.",
+                            )
                             .at(name.position));
                     }
                     vec![(name, 0)]
@@ -264,7 +331,9 @@ impl Planner<'_> {
                 }
             };
             let values = match to {
-                AssignmentTarget::ColumnName(_) => vec![self.assigned(value, &pairs[0].0, target, &cx)?],
+                AssignmentTarget::ColumnName(_) => {
+                    vec![self.assigned(value, &pairs[0].0, target, &cx)?]
+                }
                 AssignmentTarget::Tuple(_) => self.assigned_row(value, &pairs, target, &cx)?,
             };
             for ((name, _), value) in pairs.into_iter().zip(values) {
@@ -302,13 +371,18 @@ impl Planner<'_> {
         target: &Target,
         cx: &ExprContext<'_>,
     ) -> Result<Vec<HirScalar>, PlanError> {
-        let mismatch =
-            || PlanError::syntax("number of columns does not match number of values").at(names::start(value.span()));
+        let mismatch = || {
+            PlanError::syntax("number of columns does not match number of values")
+                .at(names::start(value.span()))
+        };
         if let Some(items) = as_row(value) {
             if items.len() != pairs.len() {
                 return Err(mismatch());
             }
-            let assigned = items.into_iter().zip(pairs).map(|(e, (name, _))| self.assigned(e, name, target, cx));
+            let assigned = items
+                .into_iter()
+                .zip(pairs)
+                .map(|(e, (name, _))| self.assigned(e, name, target, cx));
             return assigned.collect();
         }
         let mut inner = value;
@@ -319,8 +393,10 @@ impl Planner<'_> {
             if let [(name, _)] = pairs {
                 return Ok(vec![self.assigned(inner, name, target, cx)?]);
             }
-            let message = "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression";
-            return Err(PlanError::new(SqlState::FEATURE_NOT_SUPPORTED, message).at(names::start(value.span())));
+            let message =
+                "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression";
+            return Err(PlanError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
+                .at(names::start(value.span())));
         };
         let (rel, desc) = self.subquery(query, cx.env)?;
         if desc.arity() != pairs.len() {
@@ -330,8 +406,13 @@ impl Planner<'_> {
         for (name, i) in pairs {
             let one = project(rel.clone(), vec![*i], desc.arity());
             let ty = desc.columns[*i].ty.clone().with_nullable(true);
-            let value = Typed { expr: HirScalar::Scalar(Box::new(one)), ty, position: name.position };
-            let column = &target.table.columns[target_column(target, &name.name).at(name.position)?];
+            let value = Typed {
+                expr: HirScalar::Scalar(Box::new(one)),
+                ty,
+                position: name.position,
+            };
+            let column =
+                &target.table.columns[target_column(target, &name.name).at(name.position)?];
             out.push(self.assign(value, &column.name, &column.ty)?.expr);
         }
         Ok(out)

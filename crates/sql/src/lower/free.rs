@@ -16,16 +16,26 @@ pub(super) fn has_subquery(scalar: &HirScalar) -> bool {
 /// merge equal outer rows.
 pub(super) fn needs_set(rel: &HirRel) -> bool {
     match rel {
-        HirRel::Constant { .. } | HirRel::Get { id: Id::Global(_), .. } => false,
+        HirRel::Constant { .. }
+        | HirRel::Get {
+            id: Id::Global(_), ..
+        } => false,
         // A WITH query was computed for a set, and is joined on its columns: equal outer rows stay apart.
-        HirRel::Get { id: Id::Local(_), .. } => false,
+        HirRel::Get {
+            id: Id::Local(_), ..
+        } => false,
         HirRel::Project { input, .. } | HirRel::Negate { input } => needs_set(input),
         HirRel::Map { input, scalars } => needs_set(input) || scalars.iter().any(has_subquery),
         HirRel::Filter { input, predicates } => {
             needs_set(input) || predicates.iter().any(has_subquery)
         }
         HirRel::TableFunction { args, .. } => args.iter().any(has_subquery),
-        HirRel::Join { left, right, on, kind } => {
+        HirRel::Join {
+            left,
+            right,
+            on,
+            kind,
+        } => {
             *kind != crate::hir::JoinKind::Inner
                 || needs_set(left)
                 || needs_set(right)
@@ -87,28 +97,40 @@ fn rel_columns(rel: &HirRel, depth: usize, out: &mut BTreeSet<ColumnRef>) {
 fn scalar_columns(scalar: &HirScalar, depth: usize, out: &mut BTreeSet<ColumnRef>) {
     match scalar {
         HirScalar::Column(c) if c.level > depth => {
-            out.insert(ColumnRef { level: c.level - depth, ..*c });
+            out.insert(ColumnRef {
+                level: c.level - depth,
+                ..*c
+            });
         }
         HirScalar::Exists(sub) | HirScalar::Scalar(sub) => rel_columns(sub, depth + 1, out),
         HirScalar::Any { input, predicate } => {
             rel_columns(input, depth + 1, out);
             scalar_columns(predicate, depth + 1, out);
         }
-        other => scalar_children(other).into_iter().for_each(|c| scalar_columns(c, depth, out)),
+        other => scalar_children(other)
+            .into_iter()
+            .for_each(|c| scalar_columns(c, depth, out)),
     }
 }
 
 fn rel_locals(rel: &HirRel, out: &mut BTreeSet<LocalId>) {
-    if let HirRel::Get { id: Id::Local(id), .. } = rel {
+    if let HirRel::Get {
+        id: Id::Local(id), ..
+    } = rel
+    {
         out.insert(*id);
     }
-    rel_scalars(rel).into_iter().for_each(|s| scalar_locals(s, out));
+    rel_scalars(rel)
+        .into_iter()
+        .for_each(|s| scalar_locals(s, out));
     match rel {
         HirRel::Join { left, right, .. } => {
             rel_locals(left, out);
             rel_locals(right, out);
         }
-        other => rel_inputs(other).into_iter().for_each(|r| rel_locals(r, out)),
+        other => rel_inputs(other)
+            .into_iter()
+            .for_each(|r| rel_locals(r, out)),
     }
 }
 
@@ -119,7 +141,9 @@ fn scalar_locals(scalar: &HirScalar, out: &mut BTreeSet<LocalId>) {
             rel_locals(input, out);
             scalar_locals(predicate, out);
         }
-        other => scalar_children(other).into_iter().for_each(|c| scalar_locals(c, out)),
+        other => scalar_children(other)
+            .into_iter()
+            .for_each(|c| scalar_locals(c, out)),
     }
 }
 
@@ -131,7 +155,11 @@ fn scalar_children(scalar: &HirScalar) -> Vec<&HirScalar> {
         | HirScalar::Or(args)
         | HirScalar::Coalesce(args) => args.iter().collect(),
         HirScalar::Not(arg) | HirScalar::IsNull(arg) => vec![arg],
-        HirScalar::If { condition, then, els } => vec![condition, then, els],
+        HirScalar::If {
+            condition,
+            then,
+            els,
+        } => vec![condition, then, els],
         HirScalar::Column(_)
         | HirScalar::Literal(..)
         | HirScalar::Parameter(..)
@@ -149,9 +177,11 @@ fn rel_inputs(rel: &HirRel) -> Vec<&HirRel> {
         | HirRel::TableFunction { .. }
         | HirRel::Join { .. } => vec![],
         HirRel::Let { value, body, .. } => vec![value, body],
-        HirRel::LetRec { bindings, body } => {
-            bindings.iter().map(|(_, value, _)| value).chain([&**body]).collect()
-        }
+        HirRel::LetRec { bindings, body } => bindings
+            .iter()
+            .map(|(_, value, _)| value)
+            .chain([&**body])
+            .collect(),
         HirRel::Union { inputs } => inputs.iter().collect(),
         HirRel::Project { input, .. }
         | HirRel::Map { input, .. }
@@ -172,16 +202,24 @@ fn rel_scalars(rel: &HirRel) -> Vec<&HirScalar> {
         HirRel::Filter { predicates, .. } => predicates.iter().collect(),
         HirRel::TableFunction { args, .. } => args.iter().collect(),
         HirRel::Join { on, .. } => on.iter().collect(),
-        HirRel::Reduce { aggregates, .. } => aggregates.iter().flat_map(aggregate_scalars).collect(),
+        HirRel::Reduce { aggregates, .. } => {
+            aggregates.iter().flat_map(aggregate_scalars).collect()
+        }
         HirRel::Window { functions, .. } => functions.iter().flat_map(window_scalars).collect(),
         _ => vec![],
     }
 }
 
 fn aggregate_scalars(a: &HirAggregate) -> impl Iterator<Item = &HirScalar> {
-    a.args.iter().chain(&a.filter).chain(a.order_by.iter().map(|o| &o.expr))
+    a.args
+        .iter()
+        .chain(&a.filter)
+        .chain(a.order_by.iter().map(|o| &o.expr))
 }
 
 fn window_scalars(w: &HirWindow) -> impl Iterator<Item = &HirScalar> {
-    w.args.iter().chain(&w.partition_by).chain(w.order_by.iter().map(|o| &o.expr))
+    w.args
+        .iter()
+        .chain(&w.partition_by)
+        .chain(w.order_by.iter().map(|o| &o.expr))
 }

@@ -64,7 +64,11 @@ impl Lowering {
                         let on: Vec<_> = shared
                             .iter()
                             .copied()
-                            .chain(pairs.iter().map(|(l, r)| (outer_arity + l, outer_arity + r)))
+                            .chain(
+                                pairs
+                                    .iter()
+                                    .map(|(l, r)| (outer_arity + l, outer_arity + r)),
+                            )
                             .collect();
                         without_partner(left.clone(), right.clone(), &on)
                     }
@@ -81,7 +85,11 @@ impl Lowering {
                         let on: Vec<_> = shared
                             .iter()
                             .copied()
-                            .chain(pairs.iter().map(|(l, r)| (outer_arity + r, outer_arity + l)))
+                            .chain(
+                                pairs
+                                    .iter()
+                                    .map(|(l, r)| (outer_arity + r, outer_arity + l)),
+                            )
                             .collect();
                         without_partner(right.clone(), left.clone(), &on)
                     }
@@ -90,7 +98,11 @@ impl Lowering {
                         self.minus(right.clone(), both.clone().project(columns.collect()))
                     }
                 };
-                parts.push(null_left(unmatched, &left_columns[outer_arity..], outer_arity));
+                parts.push(null_left(
+                    unmatched,
+                    &left_columns[outer_arity..],
+                    outer_arity,
+                ));
             }
             RelExpr::Union { inputs: parts }
         })
@@ -112,7 +124,10 @@ impl Lowering {
     fn minus(&mut self, all: RelExpr, some: RelExpr) -> RelExpr {
         let pairs: Vec<_> = (0..all.arity()).map(|c| (c, c)).collect();
         let arity = all.arity();
-        let matched = all.clone().join_on(some.distinct(), &pairs).project((0..arity).collect());
+        let matched = all
+            .clone()
+            .join_on(some.distinct(), &pairs)
+            .project((0..arity).collect());
         all.union(matched.negate())
     }
 }
@@ -125,9 +140,13 @@ fn one_level_out(scope: &Scope) -> Scope {
 /// The column pairs, if the condition is nothing but equalities of a left with a right column.
 fn equated_columns(on: &[HirScalar], left_width: usize) -> Option<Vec<(usize, usize)>> {
     let mut conjuncts = Vec::new();
-    on.iter().cloned().for_each(|p| super::flatten_and(p, &mut conjuncts));
+    on.iter()
+        .cloned()
+        .for_each(|p| super::flatten_and(p, &mut conjuncts));
     let pair = |p: &HirScalar| {
-        let HirScalar::Call { func, args, .. } = p else { return None };
+        let HirScalar::Call { func, args, .. } = p else {
+            return None;
+        };
         let column = |s: &HirScalar| match s {
             HirScalar::Column(ColumnRef { level: 0, column }) => Some(*column),
             _ => None,
@@ -146,8 +165,14 @@ fn equated_columns(on: &[HirScalar], left_width: usize) -> Option<Vec<(usize, us
 /// The rows of `all` whose columns, none NULL, are equal to the paired columns of no row of `other`.
 fn without_partner(all: RelExpr, other: RelExpr, pairs: &[(usize, usize)]) -> RelExpr {
     let arity = all.arity();
-    let keys = other.project(pairs.iter().map(|(_, o)| *o).collect()).distinct();
-    let on: Vec<_> = pairs.iter().enumerate().map(|(at, (a, _))| (*a, at)).collect();
+    let keys = other
+        .project(pairs.iter().map(|(_, o)| *o).collect())
+        .distinct();
+    let on: Vec<_> = pairs
+        .iter()
+        .enumerate()
+        .map(|(at, (a, _))| (*a, at))
+        .collect();
     // SQL's equality is never true of NULL: such rows have no partner.
     let comparable = pairs.iter().map(|(a, _)| {
         let null = ScalarExpr::IsNull(Box::new(ScalarExpr::Column(*a)));

@@ -20,18 +20,30 @@ impl Test {
     /// NULL.
     pub(super) fn of(predicate: HirScalar) -> Result<Test, HirScalar> {
         match predicate {
-            HirScalar::Exists(input) => Ok(Test { input: *input, predicate: None, negated: false }),
-            HirScalar::Any { input, predicate } => {
-                Ok(Test { input: *input, predicate: Some(*predicate), negated: false })
-            }
+            HirScalar::Exists(input) => Ok(Test {
+                input: *input,
+                predicate: None,
+                negated: false,
+            }),
+            HirScalar::Any { input, predicate } => Ok(Test {
+                input: *input,
+                predicate: Some(*predicate),
+                negated: false,
+            }),
             HirScalar::Not(inner) => match *inner {
-                HirScalar::Exists(input) => {
-                    Ok(Test { input: *input, predicate: None, negated: true })
-                }
+                HirScalar::Exists(input) => Ok(Test {
+                    input: *input,
+                    predicate: None,
+                    negated: true,
+                }),
                 HirScalar::Any { input, predicate } => {
                     let unknown = HirScalar::IsNull(predicate.clone());
                     let predicate = HirScalar::Or(vec![*predicate, unknown]);
-                    Ok(Test { input: *input, predicate: Some(predicate), negated: true })
+                    Ok(Test {
+                        input: *input,
+                        predicate: Some(predicate),
+                        negated: true,
+                    })
                 }
                 HirScalar::Not(twice) => Test::of(*twice),
                 other => Err(HirScalar::Not(Box::new(other))),
@@ -44,7 +56,11 @@ impl Test {
 impl Lowering {
     /// The rows of `outer` that pass the test. `scope` is that of the subquery.
     pub(super) fn test(&mut self, test: Test, outer: RelExpr, scope: &Scope) -> RelExpr {
-        let Test { input, predicate, negated } = test;
+        let Test {
+            input,
+            predicate,
+            negated,
+        } = test;
         if !negated
             && let Some(predicate) = &predicate
             && let Some((inner, column)) = simple_membership(&input, predicate)
@@ -69,7 +85,9 @@ impl Lowering {
                 return matching(this, keys, scope);
             }
             let id = this.fresh();
-            keys.let_in(id, |keys| keys.clone().union(matching(this, keys, scope).negate()))
+            keys.let_in(id, |keys| {
+                keys.clone().union(matching(this, keys, scope).negate())
+            })
         });
         kept.project((0..arity).collect())
     }
@@ -85,9 +103,14 @@ impl Lowering {
     ) -> RelExpr {
         let arity = outer.arity();
         let rows = self.apply(input, RelExpr::unit(), &Scope::default());
-        let values = rows.project(vec![inner]).filter(vec![not_null(0)]).distinct();
+        let values = rows
+            .project(vec![inner])
+            .filter(vec![not_null(0)])
+            .distinct();
         let at = scope.positions[&column];
-        outer.join_on(values, &[(at, 0)]).project((0..arity).collect())
+        outer
+            .join_on(values, &[(at, 0)])
+            .project((0..arity).collect())
     }
 
     /// Appends whether the subquery has a row.
@@ -190,14 +213,16 @@ impl Cardinality {
                 _ => Cardinality::Many,
             },
             HirRel::Reduce { group_key, .. } if group_key.is_empty() => Cardinality::One,
-            HirRel::TopK { input, group_key, limit: Some(0 | 1), offset, .. }
-                if group_key.is_empty() =>
-            {
-                match Cardinality::of(input) {
-                    Cardinality::One if *offset == 0 && rel_limit(rel) == 1 => Cardinality::One,
-                    _ => Cardinality::AtMostOne,
-                }
-            }
+            HirRel::TopK {
+                input,
+                group_key,
+                limit: Some(0 | 1),
+                offset,
+                ..
+            } if group_key.is_empty() => match Cardinality::of(input) {
+                Cardinality::One if *offset == 0 && rel_limit(rel) == 1 => Cardinality::One,
+                _ => Cardinality::AtMostOne,
+            },
             HirRel::Project { input, .. } | HirRel::Map { input, .. } => Cardinality::of(input),
             HirRel::Filter { input, .. } => match Cardinality::of(input) {
                 Cardinality::Many => Cardinality::Many,
@@ -211,7 +236,9 @@ impl Cardinality {
 
 fn rel_limit(rel: &HirRel) -> u64 {
     match rel {
-        HirRel::TopK { limit: Some(limit), .. } => *limit,
+        HirRel::TopK {
+            limit: Some(limit), ..
+        } => *limit,
         _ => u64::MAX,
     }
 }
@@ -236,7 +263,9 @@ fn single_value(rows: RelExpr, width: usize) -> RelExpr {
 }
 
 fn not_null(column: usize) -> ScalarExpr {
-    ScalarExpr::Not(Box::new(ScalarExpr::IsNull(Box::new(ScalarExpr::Column(column)))))
+    ScalarExpr::Not(Box::new(ScalarExpr::IsNull(Box::new(ScalarExpr::Column(
+        column,
+    )))))
 }
 
 /// The inner and outer column of `inner = outer`, where nothing else ties the subquery to the rows around it.
@@ -244,7 +273,9 @@ fn simple_membership(input: &HirRel, predicate: &HirScalar) -> Option<(usize, Co
     if !free::free_columns(input).is_empty() || !free::local_ids(input).is_empty() {
         return None;
     }
-    let HirScalar::Call { func, args, .. } = predicate else { return None };
+    let HirScalar::Call { func, args, .. } = predicate else {
+        return None;
+    };
     if everview_expr::registry::get(*func).name != "=" {
         return None;
     }

@@ -8,14 +8,19 @@ use sqlparser::tokenizer::Token;
 impl Input<'_> {
     pub(super) fn copy(&mut self) -> Result<Statement, PlanError> {
         self.expect(&["copy"])?;
-        if self.is(0, "binary") && !matches!(self.peek(1), Token::LParen) && !self.is(1, "from") && !self.is(1, "to") {
+        if self.is(0, "binary")
+            && !matches!(self.peek(1), Token::LParen)
+            && !self.is(1, "from")
+            && !self.is(1, "to")
+        {
             return Err(PlanError::unsupported("COPY BINARY").at(self.position()));
         }
         let source = if self.take_token(&Token::LParen) {
             let source = if self.is(0, "subscribe") || self.is(0, "tail") {
                 CopySource::Subscribe(Box::new(self.subscribe()?))
             } else if ["insert", "update", "delete"].iter().any(|w| self.is(0, w)) {
-                return Err(PlanError::unsupported("COPY of a data-modifying statement").at(self.position()));
+                return Err(PlanError::unsupported("COPY of a data-modifying statement")
+                    .at(self.position()));
             } else {
                 let (query, as_of) = self.copy_query()?;
                 CopySource::Query { query, as_of }
@@ -24,7 +29,10 @@ impl Input<'_> {
             source
         } else {
             let name = self.name()?;
-            CopySource::Table { name, columns: self.column_list()? }
+            CopySource::Table {
+                name,
+                columns: self.column_list()?,
+            }
         };
         let from = self.is(0, "from");
         if from && !matches!(source, CopySource::Table { .. }) {
@@ -40,7 +48,10 @@ impl Input<'_> {
                 .with_hint("psql's \\copy runs a program on the client.")
                 .at(position));
         }
-        if matches!(self.peek(0), Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_)) {
+        if matches!(
+            self.peek(0),
+            Token::SingleQuotedString(_) | Token::EscapedStringLiteral(_)
+        ) {
             return Err(PlanError::unsupported("COPY with a file of the server")
                 .with_hint("psql's \\copy reads and writes files of the client.")
                 .at(position));
@@ -53,11 +64,17 @@ impl Input<'_> {
         if self.is(0, "where") {
             return Err(PlanError::unsupported("COPY FROM ... WHERE").at(self.position()));
         }
-        Ok(Statement::Copy(Box::new(Copy { source, to: !from, options })))
+        Ok(Statement::Copy(Box::new(Copy {
+            source,
+            to: !from,
+            options,
+        })))
     }
 
     /// The query within the parentheses.
-    fn copy_query(&mut self) -> Result<(Box<sqlparser::ast::Query>, Option<sqlparser::ast::Expr>), PlanError> {
+    fn copy_query(
+        &mut self,
+    ) -> Result<(Box<sqlparser::ast::Query>, Option<sqlparser::ast::Expr>), PlanError> {
         let mut depth = 0usize;
         let mut close = None;
         for n in 0.. {
@@ -72,7 +89,9 @@ impl Input<'_> {
                 _ => {}
             }
         }
-        let Some(close) = close else { return Err(PlanError::syntax("syntax error at end of input")) };
+        let Some(close) = close else {
+            return Err(PlanError::syntax("syntax error at end of input"));
+        };
         let rest = self.set_aside(close);
         let query = self.query_as_of()?;
         self.end()?;
@@ -116,7 +135,11 @@ impl Input<'_> {
                 Token::Word(_) => CopyValue::Text(crate::names::fold(&self.ident()?)),
                 _ => CopyValue::Text(self.string()?),
             };
-            options.push(CopyOption { name, value, position });
+            options.push(CopyOption {
+                name,
+                value,
+                position,
+            });
             if !self.take_token(&Token::Comma) {
                 break;
             }
@@ -128,10 +151,25 @@ impl Input<'_> {
     /// `CSV HEADER NULL AS 'NA' DELIMITER ','`.
     fn old_option(&mut self) -> Result<Option<CopyOption>, PlanError> {
         let position = self.position();
-        let option = |name: &str, value| Some(CopyOption { name: name.to_string(), value, position });
-        let Some(word) =
-            self.take_one(&["csv", "binary", "header", "freeze", "delimiter", "null", "quote", "escape", "force", "encoding"])
-        else {
+        let option = |name: &str, value| {
+            Some(CopyOption {
+                name: name.to_string(),
+                value,
+                position,
+            })
+        };
+        let Some(word) = self.take_one(&[
+            "csv",
+            "binary",
+            "header",
+            "freeze",
+            "delimiter",
+            "null",
+            "quote",
+            "escape",
+            "force",
+            "encoding",
+        ]) else {
             return Ok(None);
         };
         Ok(match word {

@@ -18,7 +18,10 @@ impl Input<'_> {
             self.expect(&["create"])?;
             return self.create_view(false);
         }
-        if self.is(1, "or") && self.is(2, "replace") && (self.is(3, "view") || self.is(3, "materialized")) {
+        if self.is(1, "or")
+            && self.is(2, "replace")
+            && (self.is(3, "view") || self.is(3, "materialized"))
+        {
             self.expect(&["create", "or", "replace"])?;
             return self.create_view(true);
         }
@@ -42,14 +45,17 @@ impl Input<'_> {
             }
         }
         match words.first().map(String::as_str) {
-            Some("TEMP" | "TEMPORARY" | "LOCAL" | "GLOBAL") => Err(PlanError::unsupported("a temporary relation").at(position)),
+            Some("TEMP" | "TEMPORARY" | "LOCAL" | "GLOBAL") => {
+                Err(PlanError::unsupported("a temporary relation").at(position))
+            }
             Some("UNLOGGED") => Err(PlanError::unsupported("an UNLOGGED table").at(position)),
             Some("RECURSIVE") => Err(PlanError::unsupported("CREATE RECURSIVE VIEW").at(position)),
             Some(
-                word @ ("TYPE" | "DOMAIN" | "FUNCTION" | "PROCEDURE" | "AGGREGATE" | "OPERATOR" | "SEQUENCE" | "TRIGGER"
-                | "ROLE" | "USER" | "GROUP" | "DATABASE" | "EXTENSION" | "RULE" | "POLICY" | "COLLATION" | "CAST"
-                | "SOURCE" | "SINK" | "CONNECTION" | "SECRET" | "PUBLICATION" | "SUBSCRIPTION" | "SERVER"
-                | "STATISTICS" | "TABLESPACE" | "LANGUAGE" | "CLUSTER"),
+                word @ ("TYPE" | "DOMAIN" | "FUNCTION" | "PROCEDURE" | "AGGREGATE" | "OPERATOR"
+                | "SEQUENCE" | "TRIGGER" | "ROLE" | "USER" | "GROUP" | "DATABASE"
+                | "EXTENSION" | "RULE" | "POLICY" | "COLLATION" | "CAST" | "SOURCE"
+                | "SINK" | "CONNECTION" | "SECRET" | "PUBLICATION" | "SUBSCRIPTION"
+                | "SERVER" | "STATISTICS" | "TABLESPACE" | "LANGUAGE" | "CLUSTER"),
             ) => Err(PlanError::unsupported(format!("CREATE {word}")).at(position)),
             Some("FOREIGN" | "EVENT" | "ACCESS" | "TEXT" | "USER_MAPPING") => {
                 Err(PlanError::unsupported(format!("CREATE {}", words.join(" "))).at(position))
@@ -73,9 +79,14 @@ impl Input<'_> {
             return Err(PlanError::unsupported("CREATE SCHEMA AUTHORIZATION").at(self.position()));
         }
         if self.is(0, "create") || self.is(0, "grant") {
-            return Err(PlanError::unsupported("schema elements in CREATE SCHEMA").at(self.position()));
+            return Err(
+                PlanError::unsupported("schema elements in CREATE SCHEMA").at(self.position())
+            );
         }
-        Ok(Statement::CreateSchema { name: Some(name), if_not_exists })
+        Ok(Statement::CreateSchema {
+            name: Some(name),
+            if_not_exists,
+        })
     }
 
     /// CREATE TABLE: what follows the columns that sqlparser does not know is taken off its tokens.
@@ -101,7 +112,9 @@ impl Input<'_> {
                     let next = self.ahead(n + 1);
                     if super::rewrite::is_word(next, "data") && *self.ahead(n + 2) == Token::EOF {
                         cut = Some((n, 2));
-                    } else if super::rewrite::is_word(next, "no") && super::rewrite::is_word(self.ahead(n + 2), "data") {
+                    } else if super::rewrite::is_word(next, "no")
+                        && super::rewrite::is_word(self.ahead(n + 2), "data")
+                    {
                         with_data = false;
                         cut = Some((n, 3));
                     }
@@ -118,9 +131,11 @@ impl Input<'_> {
         let position = self.position();
         let statement = self.parser.parse_statement().map_err(|e| self.error(e))?;
         match statement {
-            ast::Statement::CreateTable(table) => {
-                Ok(Statement::CreateTable { table: Box::new(table), append_only, with_data })
-            }
+            ast::Statement::CreateTable(table) => Ok(Statement::CreateTable {
+                table: Box::new(table),
+                append_only,
+                with_data,
+            }),
             _ => Err(PlanError::unsupported("this CREATE TABLE").at(position)),
         }
     }
@@ -154,7 +169,9 @@ impl Input<'_> {
         if materialized {
             if self.is(0, "with") && self.is(1, "no") {
                 return Err(PlanError::unsupported("WITH NO DATA")
-                    .with_hint("A materialized view is filled and kept up to date from its creation on.")
+                    .with_hint(
+                        "A materialized view is filled and kept up to date from its creation on.",
+                    )
                     .at(self.position()));
             }
             self.take(&["with", "data"]);
@@ -179,7 +196,11 @@ impl Input<'_> {
             return Err(PlanError::unsupported("CREATE INDEX CONCURRENTLY").at(self.position()));
         }
         let if_not_exists = self.if_not_exists();
-        let name = if self.is(0, "on") { None } else { Some(self.name()?) };
+        let name = if self.is(0, "on") {
+            None
+        } else {
+            Some(self.name()?)
+        };
         self.expect(&["on"])?;
         self.take(&["only"]);
         let on = self.name()?;
@@ -187,7 +208,9 @@ impl Input<'_> {
             let position = self.position();
             let method = crate::names::fold(&self.ident()?);
             if method != "btree" {
-                return Err(PlanError::unsupported(format!("index method \"{method}\"")).at(position));
+                return Err(
+                    PlanError::unsupported(format!("index method \"{method}\"")).at(position)
+                );
             }
         }
         self.expect_token(&Token::LParen)?;
@@ -195,16 +218,16 @@ impl Input<'_> {
         loop {
             let start = self.position().unwrap_or(1);
             let expr = self.expr()?;
-            keys.push((expr, self.source.slice(start, self.previous_end()).to_string(), start));
-            let position = self.position();
-            let desc = !self.take(&["asc"]) && self.take(&["desc"]);
-            let nulls_first = self.take(&["nulls", "first"]);
-            if desc || nulls_first {
-                return Err(PlanError::unsupported("an index key that is not ascending with NULLS LAST")
-                    .with_hint("An index serves both directions.")
-                    .at(position));
+            keys.push((
+                expr,
+                self.source.slice(start, self.previous_end()).to_string(),
+                start,
+            ));
+            // An arrangement is walked both ways, so that the direction of a key makes no difference to any result.
+            self.take_one(&["asc", "desc"]);
+            if self.take(&["nulls"]) && self.take_one(&["first", "last"]).is_none() {
+                return Err(self.unexpected());
             }
-            self.take(&["nulls", "last"]);
             if !matches!(self.peek(0), Token::Comma | Token::RParen) {
                 return Err(PlanError::unsupported("an operator class").at(self.position()));
             }
@@ -224,25 +247,36 @@ impl Input<'_> {
                 return Err(PlanError::unsupported(what).at(self.position()));
             }
         }
-        Ok(Statement::CreateIndex(CreateIndex { name, if_not_exists, on, keys }))
+        Ok(Statement::CreateIndex(CreateIndex {
+            name,
+            if_not_exists,
+            on,
+            keys,
+        }))
     }
 
     fn object_type(&mut self) -> Option<ObjectType> {
         if self.take(&["materialized", "view"]) {
             return Some(ObjectType::MaterializedView);
         }
-        Some(match self.take_one(&["table", "view", "index", "schema"])? {
-            "table" => ObjectType::Table,
-            "view" => ObjectType::View,
-            "index" => ObjectType::Index,
-            _ => ObjectType::Schema,
-        })
+        Some(
+            match self.take_one(&["table", "view", "index", "schema"])? {
+                "table" => ObjectType::Table,
+                "view" => ObjectType::View,
+                "index" => ObjectType::Index,
+                _ => ObjectType::Schema,
+            },
+        )
     }
 
     fn other_object(&self, verb: &str) -> PlanError {
         match self.peek(0) {
-            Token::Word(word) if word.quote_style.is_none() && word.keyword != sqlparser::keywords::Keyword::NoKeyword => {
-                PlanError::unsupported(format!("{verb} {}", word.value.to_uppercase())).at(self.position())
+            Token::Word(word)
+                if word.quote_style.is_none()
+                    && word.keyword != sqlparser::keywords::Keyword::NoKeyword =>
+            {
+                PlanError::unsupported(format!("{verb} {}", word.value.to_uppercase()))
+                    .at(self.position())
             }
             _ => self.unexpected(),
         }
@@ -250,19 +284,28 @@ impl Input<'_> {
 
     pub(super) fn drop_statement(&mut self) -> Result<Statement, PlanError> {
         self.expect(&["drop"])?;
-        let Some(kind) = self.object_type() else { return Err(self.other_object("DROP")) };
+        let Some(kind) = self.object_type() else {
+            return Err(self.other_object("DROP"));
+        };
         if kind == ObjectType::Index && self.is(0, "concurrently") {
             return Err(PlanError::unsupported("DROP INDEX CONCURRENTLY").at(self.position()));
         }
         let if_exists = self.take(&["if", "exists"]);
         let names = self.names()?;
         let cascade = self.take_one(&["cascade", "restrict"]) == Some("cascade");
-        Ok(Statement::Drop(Drop { kind, names, if_exists, cascade }))
+        Ok(Statement::Drop(Drop {
+            kind,
+            names,
+            if_exists,
+            cascade,
+        }))
     }
 
     pub(super) fn alter(&mut self) -> Result<Statement, PlanError> {
         self.expect(&["alter"])?;
-        let Some(kind) = self.object_type() else { return Err(self.other_object("ALTER")) };
+        let Some(kind) = self.object_type() else {
+            return Err(self.other_object("ALTER"));
+        };
         let if_exists = self.take(&["if", "exists"]);
         self.take(&["only"]);
         let name = self.name()?;
@@ -276,7 +319,10 @@ impl Input<'_> {
                 self.take(&["column"]);
                 let from = self.ident()?;
                 self.expect(&["to"])?;
-                AlterAction::RenameColumn { from, to: self.ident()? }
+                AlterAction::RenameColumn {
+                    from,
+                    to: self.ident()?,
+                }
             }
         } else if self.take(&["set", "schema"]) {
             AlterAction::SetSchema(self.ident()?)
@@ -296,7 +342,12 @@ impl Input<'_> {
             let what = format!("ALTER {} ... {}", tag(kind), words.join(" "));
             return Err(PlanError::unsupported(what).at(position));
         };
-        Ok(Statement::Alter(Alter { kind, name, if_exists, action }))
+        Ok(Statement::Alter(Alter {
+            kind,
+            name,
+            if_exists,
+            action,
+        }))
     }
 
     /// `COMMENT ON kind name IS 'text' | NULL`.
@@ -314,12 +365,23 @@ impl Input<'_> {
             let name = crate::names::Name::from_idents(&relation.iter().collect::<Vec<_>>())?;
             (CommentKind::Column, name, Some(column.clone()))
         } else {
-            let Some(kind) = self.object_type() else { return Err(self.other_object("COMMENT ON")) };
+            let Some(kind) = self.object_type() else {
+                return Err(self.other_object("COMMENT ON"));
+            };
             (CommentKind::Object(kind), self.name()?, None)
         };
         self.expect(&["is"])?;
-        let text = if self.take(&["null"]) { None } else { Some(self.string()?) };
-        Ok(Statement::Comment { kind, name, column, text })
+        let text = if self.take(&["null"]) {
+            None
+        } else {
+            Some(self.string()?)
+        };
+        Ok(Statement::Comment {
+            kind,
+            name,
+            column,
+            text,
+        })
     }
 
     /// `TRUNCATE [TABLE] a, b [CONTINUE IDENTITY] [RESTRICT]`.

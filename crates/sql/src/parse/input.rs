@@ -15,7 +15,9 @@ static DIALECT: PostgreSqlDialect = PostgreSqlDialect {};
 const RECURSION_LIMIT: usize = 1_000;
 
 fn parser(tokens: Vec<TokenWithSpan>) -> Parser<'static> {
-    Parser::new(&DIALECT).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens)
+    Parser::new(&DIALECT)
+        .with_recursion_limit(RECURSION_LIMIT)
+        .with_tokens_with_locations(tokens)
 }
 
 /// A statement's tokens, read from left to right.
@@ -28,7 +30,11 @@ pub(crate) struct Input<'t> {
 
 impl<'t> Input<'t> {
     pub fn new(source: &'t Source<'t>, tokens: Vec<TokenWithSpan>, end: usize) -> Input<'t> {
-        Input { source, parser: parser(tokens), end }
+        Input {
+            source,
+            parser: parser(tokens),
+            end,
+        }
     }
 
     /// The token `n` places ahead.
@@ -115,7 +121,11 @@ impl<'t> Input<'t> {
 
     /// Takes a token or fails.
     pub fn expect_token(&mut self, token: &Token) -> Result<(), PlanError> {
-        if self.take_token(token) { Ok(()) } else { Err(self.unexpected()) }
+        if self.take_token(token) {
+            Ok(())
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     /// Whether nothing is left.
@@ -125,7 +135,11 @@ impl<'t> Input<'t> {
 
     /// Fails if something is left.
     pub fn end(&self) -> Result<(), PlanError> {
-        if self.is_empty() { Ok(()) } else { Err(self.unexpected()) }
+        if self.is_empty() {
+            Ok(())
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     /// The syntax error at the next token.
@@ -138,8 +152,11 @@ impl<'t> Input<'t> {
             return PlanError::syntax("syntax error at end of input").at(Some(self.end));
         }
         let Span { start, end } = token.span;
-        let text = self.source.slice(start.column as usize, end.column as usize);
-        PlanError::syntax(format!("syntax error at or near \"{text}\"")).at(Some(start.column as usize))
+        let text = self
+            .source
+            .slice(start.column as usize, end.column as usize);
+        PlanError::syntax(format!("syntax error at or near \"{text}\""))
+            .at(Some(start.column as usize))
     }
 
     /// sqlparser's error as Postgres's.
@@ -148,7 +165,9 @@ impl<'t> Input<'t> {
             ParserError::RecursionLimitExceeded => return crate::planner::too_deep(),
             ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
         };
-        let column = message.rsplit_once("Column: ").and_then(|(_, c)| c.trim().parse::<u64>().ok());
+        let column = message
+            .rsplit_once("Column: ")
+            .and_then(|(_, c)| c.trim().parse::<u64>().ok());
         let found = column.and_then(|c| self.token_at(c));
         match found {
             Some(token) => self.unexpected_at(&token),
@@ -177,12 +196,18 @@ impl<'t> Input<'t> {
     /// An identifier.
     pub fn ident(&mut self) -> Result<Ident, PlanError> {
         match self.peek(0) {
-            Token::Word(Word { quote_style: Some('"'), value, .. }) if value.is_empty() => {
-                Err(PlanError::syntax("zero-length delimited identifier at or near \"\"\"\"").at(self.position()))
-            }
-            Token::Word(Word { quote_style: None | Some('"'), .. }) => {
-                self.parser.parse_identifier().map_err(|e| self.error(e))
-            }
+            Token::Word(Word {
+                quote_style: Some('"'),
+                value,
+                ..
+            }) if value.is_empty() => Err(PlanError::syntax(
+                "zero-length delimited identifier at or near \"\"\"\"",
+            )
+            .at(self.position())),
+            Token::Word(Word {
+                quote_style: None | Some('"'),
+                ..
+            }) => self.parser.parse_identifier().map_err(|e| self.error(e)),
             _ => Err(self.unexpected()),
         }
     }
@@ -220,7 +245,10 @@ impl<'t> Input<'t> {
 
     /// A query.
     pub fn query(&mut self) -> Result<Query, PlanError> {
-        self.parser.parse_query().map(|q| *q).map_err(|e| self.error(e))
+        self.parser
+            .parse_query()
+            .map(|q| *q)
+            .map_err(|e| self.error(e))
     }
 
     /// An expression.
@@ -231,7 +259,9 @@ impl<'t> Input<'t> {
     /// A string literal.
     pub fn string(&mut self) -> Result<String, PlanError> {
         let text = match self.peek(0) {
-            Token::SingleQuotedString(s) | Token::EscapedStringLiteral(s) | Token::UnicodeStringLiteral(s) => s.clone(),
+            Token::SingleQuotedString(s)
+            | Token::EscapedStringLiteral(s)
+            | Token::UnicodeStringLiteral(s) => s.clone(),
             Token::DollarQuotedString(s) => s.value.clone(),
             _ => return Err(self.unexpected()),
         };
@@ -245,11 +275,20 @@ impl<'t> Input<'t> {
         if !negative {
             self.take_token(&Token::Plus);
         }
-        let Token::Number(digits, _) = self.peek(0) else { return Err(self.unexpected()) };
-        let text = if negative { format!("-{digits}") } else { digits.clone() };
+        let Token::Number(digits, _) = self.peek(0) else {
+            return Err(self.unexpected());
+        };
+        let text = if negative {
+            format!("-{digits}")
+        } else {
+            digits.clone()
+        };
         let value = text.parse().map_err(|_| {
-            PlanError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, format!("value \"{text}\" is out of range for type bigint"))
-                .at(self.position())
+            PlanError::new(
+                SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+                format!("value \"{text}\" is out of range for type bigint"),
+            )
+            .at(self.position())
         })?;
         self.parser.advance_token();
         Ok(value)

@@ -49,7 +49,10 @@ impl std::ops::Drop for Deep {
 impl Parsed {
     /// Whether it ends a transaction: all that a failed one accepts.
     pub fn ends_transaction(&self) -> bool {
-        matches!(self.statement.statement, Some(Statement::Commit { .. } | Statement::Rollback { .. }))
+        matches!(
+            self.statement.statement,
+            Some(Statement::Commit { .. } | Statement::Rollback { .. })
+        )
     }
 
     /// Runs over the statement, with a stack that its depth asks for.
@@ -77,7 +80,10 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>, PlanError> {
     Ok(statements)
 }
 
-fn parse_one(source: &Source<'_>, tokens: Vec<sqlparser::tokenizer::TokenWithSpan>) -> Result<Parsed, PlanError> {
+fn parse_one(
+    source: &Source<'_>,
+    tokens: Vec<sqlparser::tokenizer::TokenWithSpan>,
+) -> Result<Parsed, PlanError> {
     let (start, end) = source::extent(&tokens);
     let sql = source.slice(start, end);
     let chain = source::check_depth(&tokens)?;
@@ -87,9 +93,16 @@ fn parse_one(source: &Source<'_>, tokens: Vec<sqlparser::tokenizer::TokenWithSpa
         let mut input = Input::new(source, tokens, end);
         let statement = statement::statement(&mut input)?;
         input.end()?;
-        Ok::<_, PlanError>(Arc::new(Deep { statement: Some(statement), chain }))
+        Ok::<_, PlanError>(Arc::new(Deep {
+            statement: Some(statement),
+            chain,
+        }))
     })?;
-    Ok(Parsed { statement, sql: Arc::from(sql), marks: marks.into() })
+    Ok(Parsed {
+        statement,
+        sql: Arc::from(sql),
+        marks: marks.into(),
+    })
 }
 
 /// Runs over the query of a stored text.

@@ -17,7 +17,9 @@ impl Input<'_> {
     ///
     /// sqlparser takes `AS of` for an alias, so the tokens from there on are set aside while it reads the query.
     pub(super) fn query_as_of(&mut self) -> Result<(Box<Query>, Option<Expr>), PlanError> {
-        let Some(at) = self.find_as_of() else { return Ok((Box::new(self.query()?), None)) };
+        let Some(at) = self.find_as_of() else {
+            return Ok((Box::new(self.query()?), None));
+        };
         let rest = self.set_aside(at);
         let query = Box::new(self.query()?);
         self.end()?;
@@ -62,13 +64,21 @@ impl Input<'_> {
             self.expect_token(&Token::RParen)?;
             SubscribeTarget::Query(Box::new(query))
         } else if self.is(0, "select") || self.is(0, "values") {
-            return Err(self.unexpected().with_hint("Put the query in parentheses: SUBSCRIBE (SELECT ...)."));
+            return Err(self
+                .unexpected()
+                .with_hint("Put the query in parentheses: SUBSCRIBE (SELECT ...)."));
         } else {
             self.take(&["table"]);
             self.take(&["view"]);
             SubscribeTarget::Name(self.name()?)
         };
-        let mut subscribe = Subscribe { target, snapshot: true, progress: false, as_of: None, up_to: None };
+        let mut subscribe = Subscribe {
+            target,
+            snapshot: true,
+            progress: false,
+            as_of: None,
+            up_to: None,
+        };
         if self.take(&["with"]) {
             self.subscribe_options(&mut subscribe)?;
         }
@@ -92,15 +102,22 @@ impl Input<'_> {
                 "snapshot" => subscribe.snapshot = value,
                 "progress" => subscribe.progress = value,
                 other => {
-                    return Err(PlanError::unsupported(format!("the SUBSCRIBE option {}", other.to_uppercase()))
-                        .at(position));
+                    return Err(PlanError::unsupported(format!(
+                        "the SUBSCRIBE option {}",
+                        other.to_uppercase()
+                    ))
+                    .at(position));
                 }
             }
             if !self.take_token(&Token::Comma) {
                 break;
             }
         }
-        if parens { self.expect_token(&Token::RParen) } else { Ok(()) }
+        if parens {
+            self.expect_token(&Token::RParen)
+        } else {
+            Ok(())
+        }
     }
 
     /// A boolean option's value; none is true.
@@ -129,7 +146,10 @@ impl Input<'_> {
         let mut stage = ExplainStage::Physical;
         if self.take_token(&Token::LParen) {
             if !self.take(&["timing"]) {
-                return Err(PlanError::unsupported("an option of EXPLAIN other than TIMING").at(self.position()));
+                return Err(
+                    PlanError::unsupported("an option of EXPLAIN other than TIMING")
+                        .at(self.position()),
+                );
             }
             self.take(&["on"]);
             self.expect_token(&Token::RParen)?;
@@ -137,7 +157,10 @@ impl Input<'_> {
         } else {
             for word in ["analyze", "verbose"] {
                 if self.is(0, word) {
-                    return Err(PlanError::unsupported(format!("EXPLAIN {}", word.to_uppercase())).at(self.position()));
+                    return Err(
+                        PlanError::unsupported(format!("EXPLAIN {}", word.to_uppercase()))
+                            .at(self.position()),
+                    );
                 }
             }
             let named = self.take_one(&["raw", "decorrelated", "optimized", "physical"]);
@@ -152,11 +175,23 @@ impl Input<'_> {
             }
         }
         let target = if self.take(&["materialized", "view"]) {
-            ExplainTarget::View { name: self.name()?, materialized: true }
+            ExplainTarget::View {
+                name: self.name()?,
+                materialized: true,
+            }
         } else if self.take(&["view"]) {
-            ExplainTarget::View { name: self.name()?, materialized: false }
-        } else if ["insert", "update", "delete", "create", "declare", "execute"].iter().any(|w| self.is(0, w)) {
-            return Err(PlanError::unsupported("EXPLAIN of other statements than queries").at(self.position()));
+            ExplainTarget::View {
+                name: self.name()?,
+                materialized: false,
+            }
+        } else if ["insert", "update", "delete", "create", "declare", "execute"]
+            .iter()
+            .any(|w| self.is(0, w))
+        {
+            return Err(
+                PlanError::unsupported("EXPLAIN of other statements than queries")
+                    .at(self.position()),
+            );
         } else {
             let (query, as_of) = self.query_as_of()?;
             ExplainTarget::Query { query, as_of }
@@ -169,11 +204,18 @@ impl Input<'_> {
         self.expect(&["declare"])?;
         let name = self.ident()?;
         loop {
-            if self.take(&["no", "scroll"]) || self.take(&["insensitive"]) || self.take(&["asensitive"]) {
+            if self.take(&["no", "scroll"])
+                || self.take(&["insensitive"])
+                || self.take(&["asensitive"])
+            {
                 continue;
             }
             if self.is(0, "scroll") || self.is(0, "binary") {
-                let error = if self.is(0, "scroll") { "SCROLL cursors" } else { "BINARY cursors" };
+                let error = if self.is(0, "scroll") {
+                    "SCROLL cursors"
+                } else {
+                    "BINARY cursors"
+                };
                 return Err(PlanError::unsupported(error).at(self.position()));
             }
             break;
@@ -187,7 +229,11 @@ impl Input<'_> {
         } else {
             self.select()?
         };
-        Ok(Statement::Declare { name, statement: Box::new(statement), hold })
+        Ok(Statement::Declare {
+            name,
+            statement: Box::new(statement),
+            hold,
+        })
     }
 
     /// `FETCH [count | ALL | NEXT | FORWARD ...] [FROM | IN] name [WITH (timeout = '...')]`.
@@ -199,7 +245,9 @@ impl Input<'_> {
         }
         for word in ["prior", "first", "last", "absolute", "relative", "backward"] {
             if self.is(0, word) && !matches!(self.peek(1), Token::EOF) {
-                return Err(PlanError::unsupported(format!("FETCH {}", word.to_uppercase())).at(position));
+                return Err(
+                    PlanError::unsupported(format!("FETCH {}", word.to_uppercase())).at(position),
+                );
             }
         }
         let forward = self.take(&["forward"]);
@@ -237,7 +285,11 @@ impl Input<'_> {
             });
             self.expect_token(&Token::RParen)?;
         }
-        Ok(Statement::Fetch { name, count, timeout })
+        Ok(Statement::Fetch {
+            name,
+            count,
+            timeout,
+        })
     }
 
     pub(super) fn close(&mut self) -> Result<Statement, PlanError> {
@@ -267,7 +319,9 @@ impl Input<'_> {
 /// Whether `AS OF` before this token is an alias named `of`.
 fn ends(token: &Token) -> bool {
     matches!(token, Token::EOF | Token::Comma | Token::RParen)
-        || ["from", "where", "group", "order", "limit", "union", "having", "join", "on"]
-            .iter()
-            .any(|w| super::rewrite::is_word(token, w))
+        || [
+            "from", "where", "group", "order", "limit", "union", "having", "join", "on",
+        ]
+        .iter()
+        .any(|w| super::rewrite::is_word(token, w))
 }

@@ -18,7 +18,8 @@ pub(crate) fn rewrite(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, 
             Token::SingleQuotedString(more) => {
                 // Literals with only white space between them are one.
                 if let Some(TokenWithSpan { token: last, span }) = out.last_mut()
-                    && let Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) = last
+                    && let Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) =
+                        last
                 {
                     text.push_str(more);
                     span.end = token.span.end;
@@ -32,15 +33,38 @@ pub(crate) fn rewrite(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, 
             Token::Word(word) if word.quote_style.is_none() => {
                 let is = |text: &str| word.value.eq_ignore_ascii_case(text);
                 if is("symmetric") && out.last().is_some_and(|t| is_word(&t.token, "between")) {
-                    out.push(TokenWithSpan { token: SYMMETRIC_MARK, span: token.span });
-                } else if is("asymmetric") && out.last().is_some_and(|t| is_word(&t.token, "between")) {
+                    out.push(TokenWithSpan {
+                        token: SYMMETRIC_MARK,
+                        span: token.span,
+                    });
+                } else if is("asymmetric")
+                    && out.last().is_some_and(|t| is_word(&t.token, "between"))
+                {
                     continue;
-                } else if is("table") && starts_query(&out) && next.is_some_and(|t| matches!(t, Token::Word(_))) {
+                } else if is("table")
+                    && starts_query(&out)
+                    && next.is_some_and(|t| matches!(t, Token::Word(_)))
+                {
                     let span = token.span;
-                    out.push(TokenWithSpan { token: keyword("SELECT", Keyword::SELECT), span });
-                    out.push(TokenWithSpan { token: Token::Mul, span });
-                    out.push(TokenWithSpan { token: keyword("FROM", Keyword::FROM), span });
-                } else if is("exclude") && next.is_some_and(|t| ["current", "group", "ties", "no"].iter().any(|w| is_word(t, w))) {
+                    out.push(TokenWithSpan {
+                        token: keyword("SELECT", Keyword::SELECT),
+                        span,
+                    });
+                    out.push(TokenWithSpan {
+                        token: Token::Mul,
+                        span,
+                    });
+                    out.push(TokenWithSpan {
+                        token: keyword("FROM", Keyword::FROM),
+                        span,
+                    });
+                } else if is("exclude")
+                    && next.is_some_and(|t| {
+                        ["current", "group", "ties", "no"]
+                            .iter()
+                            .any(|w| is_word(t, w))
+                    })
+                {
                     let what = tokens.next();
                     let what_is = |w: &str| what.as_ref().is_some_and(|t| is_word(&t.token, w));
                     if what_is("no") && tokens.peek().is_some_and(|t| is_word(&t.token, "others")) {
@@ -54,7 +78,8 @@ pub(crate) fn rewrite(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, 
                     } else {
                         "EXCLUDE TIES"
                     };
-                    return Err(PlanError::unsupported(format!("{name} in a window frame")).at(place(&token)));
+                    return Err(PlanError::unsupported(format!("{name} in a window frame"))
+                        .at(place(&token)));
                 } else if is("rows") && next.is_some_and(|t| is_word(t, "from")) {
                     return Err(PlanError::unsupported("ROWS FROM").at(place(&token)));
                 } else {
@@ -77,7 +102,11 @@ pub(crate) fn is_word(token: &Token, text: &str) -> bool {
 }
 
 fn keyword(text: &str, keyword: Keyword) -> Token {
-    Token::Word(Word { value: text.to_string(), quote_style: None, keyword })
+    Token::Word(Word {
+        value: text.to_string(),
+        quote_style: None,
+        keyword,
+    })
 }
 
 /// Whether a query can start after these tokens.
@@ -86,9 +115,13 @@ fn starts_query(before: &[TokenWithSpan]) -> bool {
         [] => true,
         [.., last] => {
             last.token == Token::LParen && !names_something_else(before)
-                || ["union", "except", "intersect"].iter().any(|w| is_word(&last.token, w))
-                || (is_word(&last.token, "all") || is_word(&last.token, "distinct")) && after_set_operator(before)
-                || (is_word(&last.token, "as") || is_word(&last.token, "for")) && is_definition(before)
+                || ["union", "except", "intersect"]
+                    .iter()
+                    .any(|w| is_word(&last.token, w))
+                || (is_word(&last.token, "all") || is_word(&last.token, "distinct"))
+                    && after_set_operator(before)
+                || (is_word(&last.token, "as") || is_word(&last.token, "for"))
+                    && is_definition(before)
         }
     }
 }
@@ -100,10 +133,14 @@ fn names_something_else(before: &[TokenWithSpan]) -> bool {
 
 fn after_set_operator(before: &[TokenWithSpan]) -> bool {
     before.len() >= 2
-        && ["union", "except", "intersect"].iter().any(|w| is_word(&before[before.len() - 2].token, w))
+        && ["union", "except", "intersect"]
+            .iter()
+            .any(|w| is_word(&before[before.len() - 2].token, w))
 }
 
 /// `CREATE ... AS TABLE t`, `DECLARE c CURSOR FOR TABLE t`, `EXPLAIN ... PLAN FOR TABLE t`.
 fn is_definition(before: &[TokenWithSpan]) -> bool {
-    ["create", "declare", "explain"].iter().any(|w| is_word(&before[0].token, w))
+    ["create", "declare", "explain"]
+        .iter()
+        .any(|w| is_word(&before[0].token, w))
 }

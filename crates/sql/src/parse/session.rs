@@ -15,7 +15,9 @@ impl Input<'_> {
             let _ = self.take(&["work"]) || self.take(&["transaction"]);
         }
         let read_only = self.transaction_modes()?;
-        Ok(Statement::Begin { read_only: read_only.unwrap_or(false) })
+        Ok(Statement::Begin {
+            read_only: read_only.unwrap_or(false),
+        })
     }
 
     /// Modes: every isolation level runs as serializable.
@@ -23,8 +25,12 @@ impl Input<'_> {
         let mut read_only = None;
         while !self.is_empty() {
             if self.take(&["isolation", "level"]) {
-                let known: [&[&str]; 4] =
-                    [&["serializable"], &["repeatable", "read"], &["read", "committed"], &["read", "uncommitted"]];
+                let known: [&[&str]; 4] = [
+                    &["serializable"],
+                    &["repeatable", "read"],
+                    &["read", "committed"],
+                    &["read", "uncommitted"],
+                ];
                 if !known.iter().any(|level| self.take(level)) {
                     return Err(self.unexpected());
                 }
@@ -55,7 +61,9 @@ impl Input<'_> {
 
     pub(super) fn commit(&mut self) -> Result<Statement, PlanError> {
         self.parser.advance_token();
-        Ok(Statement::Commit { chain: self.chain()? })
+        Ok(Statement::Commit {
+            chain: self.chain()?,
+        })
     }
 
     pub(super) fn rollback(&mut self) -> Result<Statement, PlanError> {
@@ -88,7 +96,9 @@ impl Input<'_> {
             self.take(&["session"]);
         }
         if self.take(&["time", "zone"]) {
-            let value = self.setting_value()?.filter(|v| !v.eq_ignore_ascii_case("local"));
+            let value = self
+                .setting_value()?
+                .filter(|v| !v.eq_ignore_ascii_case("local"));
             return Ok(set("timezone", value, local));
         }
         if self.take(&["names"]) {
@@ -96,7 +106,10 @@ impl Input<'_> {
         }
         for word in ["role", "authorization", "constraints"] {
             if self.is(0, word) {
-                return Err(PlanError::unsupported(format!("SET {}", word.to_uppercase())).at(self.position()));
+                return Err(
+                    PlanError::unsupported(format!("SET {}", word.to_uppercase()))
+                        .at(self.position()),
+                );
             }
         }
         let name = self.setting_name()?;
@@ -129,7 +142,9 @@ impl Input<'_> {
                 }
                 Token::Minus => {
                     self.parser.advance_token();
-                    let Token::Number(digits, _) = self.peek(0) else { return Err(self.unexpected()) };
+                    let Token::Number(digits, _) = self.peek(0) else {
+                        return Err(self.unexpected());
+                    };
                     let text = format!("-{digits}");
                     self.parser.advance_token();
                     text
@@ -193,7 +208,9 @@ impl Input<'_> {
         }
         self.expect(&["as"])?;
         let start = self.position().unwrap_or(1);
-        if !["select", "insert", "update", "delete", "values", "with"].iter().any(|w| self.is(0, w))
+        if !["select", "insert", "update", "delete", "values", "with"]
+            .iter()
+            .any(|w| self.is(0, w))
             && *self.peek(0) != Token::LParen
         {
             return Err(self.unexpected());
@@ -246,7 +263,17 @@ impl Input<'_> {
                 self.parser.advance_token();
             }
         } else {
-            while self.take_one(&["full", "freeze", "verbose", "analyze", "analyse", "skip_locked"]).is_some() {}
+            while self
+                .take_one(&[
+                    "full",
+                    "freeze",
+                    "verbose",
+                    "analyze",
+                    "analyse",
+                    "skip_locked",
+                ])
+                .is_some()
+            {}
         }
         let mut names = Vec::new();
         while !self.is_empty() && !self.is(0, "in") && !self.is(0, "nowait") {
@@ -272,5 +299,9 @@ impl Input<'_> {
 }
 
 fn set(name: &str, value: Option<String>, local: bool) -> Statement {
-    Statement::Set { name: name.to_string(), value, local }
+    Statement::Set {
+        name: name.to_string(),
+        value,
+        local,
+    }
 }

@@ -26,7 +26,11 @@ impl<'t> Source<'t> {
         let mut lines = vec![0];
         if text.is_ascii() {
             lines.extend(memchr::memchr_iter(b'\n', text.as_bytes()).map(|i| i + 1));
-            return Source { text, lines, bytes: None };
+            return Source {
+                text,
+                lines,
+                bytes: None,
+            };
         }
         let mut bytes = Vec::new();
         for (i, (at, c)) in text.char_indices().enumerate() {
@@ -37,12 +41,18 @@ impl<'t> Source<'t> {
                 lines.push(i + 1);
             }
         }
-        Source { text, lines, bytes: Some(bytes) }
+        Source {
+            text,
+            lines,
+            bytes: Some(bytes),
+        }
     }
 
     /// The character, from 1, at a location of the tokenizer.
     fn offset(&self, location: Location) -> usize {
-        let line = (location.line as usize).saturating_sub(1).min(self.lines.len() - 1);
+        let line = (location.line as usize)
+            .saturating_sub(1)
+            .min(self.lines.len() - 1);
         self.lines[line] + (location.column as usize).max(1)
     }
 
@@ -57,9 +67,12 @@ impl<'t> Source<'t> {
         match &self.bytes {
             None => character.min(self.text.len()),
             Some(bytes) => {
-                let Some(&from) = bytes.get(character / STRIDE) else { return self.text.len() };
+                let Some(&from) = bytes.get(character / STRIDE) else {
+                    return self.text.len();
+                };
                 let mut rest = self.text[from..].char_indices();
-                rest.nth(character % STRIDE).map_or(self.text.len(), |(i, _)| from + i)
+                rest.nth(character % STRIDE)
+                    .map_or(self.text.len(), |(i, _)| from + i)
             }
         }
     }
@@ -67,16 +80,27 @@ impl<'t> Source<'t> {
     /// The tokens without white space.
     pub fn tokenize(&self) -> Result<Vec<TokenWithSpan>, PlanError> {
         let dialect = PostgreSqlDialect {};
-        let tokens = Tokenizer::new(&dialect, self.text).with_unescape(true).tokenize_with_location();
+        let tokens = Tokenizer::new(&dialect, self.text)
+            .with_unescape(true)
+            .tokenize_with_location();
         let tokens = tokens.map_err(|e| self.tokenizer_error(e))?;
         let mut out = Vec::with_capacity(tokens.len() / 2 + 1);
         for token in tokens {
             if matches!(token.token, Token::Whitespace(_) | Token::EOF) {
                 continue;
             }
-            let place = |l| Location { line: 1, column: self.offset(l) as u64 };
-            let span = Span { start: place(token.span.start), end: place(token.span.end) };
-            out.push(TokenWithSpan { token: token.token, span });
+            let place = |l| Location {
+                line: 1,
+                column: self.offset(l) as u64,
+            };
+            let span = Span {
+                start: place(token.span.start),
+                end: place(token.span.end),
+            };
+            out.push(TokenWithSpan {
+                token: token.token,
+                span,
+            });
         }
         Ok(out)
     }
@@ -98,8 +122,16 @@ impl<'t> Source<'t> {
         };
         let rest = self.slice(at, at + 200);
         let near = rest.lines().next().unwrap_or("");
-        let near = if rest.len() >= 200 { near.chars().take(60).collect::<String>() } else { near.to_string() };
-        PlanError::new(SqlState::SYNTAX_ERROR, format!("{what} at or near \"{near}\"")).at(Some(at))
+        let near = if rest.len() >= 200 {
+            near.chars().take(60).collect::<String>()
+        } else {
+            near.to_string()
+        };
+        PlanError::new(
+            SqlState::SYNTAX_ERROR,
+            format!("{what} at or near \"{near}\""),
+        )
+        .at(Some(at))
     }
 }
 
@@ -141,7 +173,10 @@ pub(crate) struct Mark {
 
 /// The places of tokens, in order.
 pub(crate) fn marks(tokens: &[TokenWithSpan]) -> Vec<Mark> {
-    let mark = |t: &TokenWithSpan| Mark { start: t.span.start.column as usize, closes: t.token == Token::RParen };
+    let mark = |t: &TokenWithSpan| Mark {
+        start: t.span.start.column as usize,
+        closes: t.token == Token::RParen,
+    };
     tokens.iter().map(mark).collect()
 }
 
@@ -164,10 +199,18 @@ pub(crate) fn check_depth(tokens: &[TokenWithSpan]) -> Result<usize, PlanError> 
             }
             Token::RParen | Token::RBracket | Token::RBrace => chain = open.pop().unwrap_or(0) + 1,
             Token::Comma => chain = 0,
-            Token::Word(Word { value, quote_style: None, .. }) if value.eq_ignore_ascii_case("case") => {
+            Token::Word(Word {
+                value,
+                quote_style: None,
+                ..
+            }) if value.eq_ignore_ascii_case("case") => {
                 open.push(std::mem::take(&mut chain));
             }
-            Token::Word(Word { value, quote_style: None, .. }) if value.eq_ignore_ascii_case("end") => {
+            Token::Word(Word {
+                value,
+                quote_style: None,
+                ..
+            }) if value.eq_ignore_ascii_case("end") => {
                 chain = open.pop().unwrap_or(0) + 1;
             }
             _ => chain += 1,
@@ -183,16 +226,22 @@ pub(crate) fn check_depth(tokens: &[TokenWithSpan]) -> Result<usize, PlanError> 
 /// Runs what recurses over a tree as deep as a chain is long, with a stack for it: Rust drops and compares trees by
 /// recursion.
 pub(crate) fn with_stack<T>(chain: usize, f: impl FnOnce() -> T) -> T {
-    if chain > 150 { stacker::grow((2 << 20) + chain * 4096, f) } else { stacker::maybe_grow(512 << 10, 8 << 20, f) }
+    if chain > 150 {
+        stacker::grow((2 << 20) + chain * 4096, f)
+    } else {
+        stacker::maybe_grow(512 << 10, 8 << 20, f)
+    }
 }
 
 /// Tokens that open a level without a parenthesis: prefix operators, and NOT.
 fn is_prefix(token: &Token) -> bool {
     match token {
         Token::Minus | Token::Plus | Token::Tilde | Token::AtSign | Token::ExclamationMark => true,
-        Token::Word(Word { value, quote_style: None, .. }) => {
-            value.eq_ignore_ascii_case("not") || value.eq_ignore_ascii_case("explain")
-        }
+        Token::Word(Word {
+            value,
+            quote_style: None,
+            ..
+        }) => value.eq_ignore_ascii_case("not") || value.eq_ignore_ascii_case("explain"),
         _ => false,
     }
 }

@@ -9,36 +9,81 @@ use sqlparser::ast::{self, Expr, Ident, Query};
 #[derive(Clone, Debug)]
 pub(crate) enum Statement {
     /// A query, AS OF a time.
-    Query { query: Box<Query>, as_of: Option<Expr> },
+    Query {
+        query: Box<Query>,
+        as_of: Option<Expr>,
+    },
     Insert(Box<ast::Insert>),
     Update(Box<ast::Update>),
     Delete(Box<ast::Delete>),
-    CreateTable { table: Box<ast::CreateTable>, append_only: bool, with_data: bool },
-    CreateSchema { name: Option<Ident>, if_not_exists: bool },
+    CreateTable {
+        table: Box<ast::CreateTable>,
+        append_only: bool,
+        with_data: bool,
+    },
+    CreateSchema {
+        name: Option<Ident>,
+        if_not_exists: bool,
+    },
     CreateView(CreateView),
     CreateIndex(CreateIndex),
     Drop(Drop),
     Alter(Alter),
-    Comment { kind: CommentKind, name: Name, column: Option<Ident>, text: Option<String> },
-    Truncate { names: Vec<Name> },
+    Comment {
+        kind: CommentKind,
+        name: Name,
+        column: Option<Ident>,
+        text: Option<String>,
+    },
+    Truncate {
+        names: Vec<Name>,
+    },
     Subscribe(Box<Subscribe>),
     Explain(Explain),
-    Declare { name: Ident, statement: Box<Statement>, hold: bool },
-    Fetch { name: Ident, count: Option<i64>, timeout: Option<String> },
+    Declare {
+        name: Ident,
+        statement: Box<Statement>,
+        hold: bool,
+    },
+    Fetch {
+        name: Ident,
+        count: Option<i64>,
+        timeout: Option<String>,
+    },
     Close(Option<Ident>),
     Copy(Box<Copy>),
-    Begin { read_only: bool },
-    Commit { chain: bool },
-    Rollback { chain: bool },
-    Set { name: String, value: Option<String>, local: bool },
+    Begin {
+        read_only: bool,
+    },
+    Commit {
+        chain: bool,
+    },
+    Rollback {
+        chain: bool,
+    },
+    Set {
+        name: String,
+        value: Option<String>,
+        local: bool,
+    },
     Reset(Option<String>),
     Show(Option<String>),
     Discard(String),
-    Prepare { name: Ident, types: Vec<ast::DataType>, sql: String },
-    Execute { name: Ident, args: Vec<Expr> },
+    Prepare {
+        name: Ident,
+        types: Vec<ast::DataType>,
+        sql: String,
+    },
+    Execute {
+        name: Ident,
+        args: Vec<Expr>,
+    },
     Deallocate(Option<Ident>),
     /// Accepted and without effect: the command tag.
-    Nothing { tag: &'static str, names: Vec<Name> },
+    Nothing {
+        tag: &'static str,
+        names: Vec<Name>,
+    },
 }
 
 /// CREATE [OR REPLACE] [MATERIALIZED] VIEW.
@@ -136,8 +181,14 @@ pub(crate) struct Explain {
 /// What EXPLAIN explains.
 #[derive(Clone, Debug)]
 pub(crate) enum ExplainTarget {
-    Query { query: Box<Query>, as_of: Option<Expr> },
-    View { name: Name, materialized: bool },
+    Query {
+        query: Box<Query>,
+        as_of: Option<Expr>,
+    },
+    View {
+        name: Name,
+        materialized: bool,
+    },
 }
 
 /// COPY.
@@ -151,8 +202,14 @@ pub(crate) struct Copy {
 /// What COPY copies.
 #[derive(Clone, Debug)]
 pub(crate) enum CopySource {
-    Table { name: Name, columns: Vec<Ident> },
-    Query { query: Box<Query>, as_of: Option<Expr> },
+    Table {
+        name: Name,
+        columns: Vec<Ident>,
+    },
+    Query {
+        query: Box<Query>,
+        as_of: Option<Expr>,
+    },
     Subscribe(Box<Subscribe>),
 }
 
@@ -223,13 +280,32 @@ pub(super) fn statement<'t>(input: &mut Input<'t>) -> Result<Statement, PlanErro
         }
     }
     for word in [
-        "grant", "revoke", "merge", "refresh", "reindex", "cluster", "listen", "notify", "unlisten", "call", "do",
-        "savepoint", "release", "import", "security", "reassign", "load", "checkpoint", "move",
+        "grant",
+        "revoke",
+        "merge",
+        "refresh",
+        "reindex",
+        "cluster",
+        "listen",
+        "notify",
+        "unlisten",
+        "call",
+        "do",
+        "savepoint",
+        "release",
+        "import",
+        "security",
+        "reassign",
+        "load",
+        "checkpoint",
+        "move",
     ] {
         if input.is(0, word) {
             let error = PlanError::unsupported(word.to_uppercase()).at(input.position());
             return Err(if word == "refresh" {
-                error.with_hint("Materialized views are always up to date: there is nothing to refresh.")
+                error.with_hint(
+                    "Materialized views are always up to date: there is nothing to refresh.",
+                )
             } else {
                 error
             });

@@ -4,11 +4,14 @@ use crate::error::PlanError;
 use crate::hir::{HirRel, HirScalar};
 use crate::names;
 use crate::planner::{Cte, Planner};
+use crate::query::build::{bind, map, project, rename_columns, with_tie_break};
 use crate::query::limit::Limits;
 use crate::scope::Env;
 use crate::typed::Typed;
 use everview_expr::{LocalId, RelationType};
-use everview_repr::{ColumnDesc, ColumnOrder, ColumnType, Datum, GlobalId, RelationDesc, Row, SqlState};
+use everview_repr::{
+    ColumnDesc, ColumnOrder, ColumnType, Datum, GlobalId, RelationDesc, Row, SqlState,
+};
 use sqlparser::ast::{Expr, OrderBy, OrderByExpr, OrderByKind, Query, SetExpr, TableAlias, With};
 
 /// An output column before it is computed.
@@ -70,7 +73,11 @@ pub(crate) struct QueryPlan {
 
 impl Body {
     /// Computes the outputs: unknown ones become text.
-    pub fn finish(mut self, planner: &mut Planner<'_>, limits: Limits) -> Result<QueryPlan, PlanError> {
+    pub fn finish(
+        mut self,
+        planner: &mut Planner<'_>,
+        limits: Limits,
+    ) -> Result<QueryPlan, PlanError> {
         let mut scalars = Vec::new();
         let place = |arity: usize, expr: HirScalar, scalars: &mut Vec<HirScalar>| match expr {
             HirScalar::Column(c) if c.level == 0 && c.column < arity => c.column,
@@ -87,7 +94,11 @@ impl Body {
         for output in std::mem::take(&mut self.outputs) {
             let value = planner.resolve_unknown(output.value)?;
             project.push(place(self.arity, value.expr, &mut scalars));
-            columns.push(ColumnDesc { name: output.name, ty: value.ty, origin: output.origin });
+            columns.push(ColumnDesc {
+                name: output.name,
+                ty: value.ty,
+                origin: output.origin,
+            });
         }
         let mut order = Vec::new();
         for item in self.order {
@@ -98,11 +109,25 @@ impl Body {
                     place(self.arity, value.expr, &mut scalars)
                 }
             };
-            order.push(ColumnOrder { column, descending: item.descending, nulls_last: item.nulls_last });
+            order.push(ColumnOrder {
+                column,
+                descending: item.descending,
+                nulls_last: item.nulls_last,
+            });
         }
         let arity = self.arity + scalars.len();
         let rel = map(self.rel, scalars);
-        Ok(QueryPlan { rel, project, desc: RelationDesc { columns, keys: self.keys }, order, limits, arity })
+        Ok(QueryPlan {
+            rel,
+            project,
+            desc: RelationDesc {
+                columns,
+                keys: self.keys,
+            },
+            order,
+            limits,
+            arity,
+        })
     }
 }
 
@@ -114,52 +139,27 @@ impl QueryPlan {
             (None, 0) => self.rel,
             (limit, offset) => {
                 let order_key = with_tie_break(self.order, &self.project, self.arity);
-                HirRel::TopK { input: Box::new(self.rel), group_key: vec![], order_key, limit, offset }
+                HirRel::TopK {
+                    input: Box::new(self.rel),
+                    group_key: vec![],
+                    order_key,
+                    limit,
+                    offset,
+                }
             }
         };
         Ok((project(rel, self.project, self.arity), self.desc))
     }
 }
 
-/// An order that ends in all columns, the outputs first.
-pub(crate) fn with_tie_break(mut order: Vec<ColumnOrder>, first: &[usize], arity: usize) -> Vec<ColumnOrder> {
-    for column in first.iter().copied().chain(0..arity) {
-        if !order.iter().any(|o| o.column == column) {
-            order.push(ColumnOrder::ascending(column));
-        }
-    }
-    order
-}
-
-/// Appends columns, if there are any.
-pub(crate) fn map(input: HirRel, scalars: Vec<HirScalar>) -> HirRel {
-    if scalars.is_empty() { input } else { HirRel::Map { input: Box::new(input), scalars } }
-}
-
-/// Keeps rows, if there is a condition.
-pub(crate) fn filter(input: HirRel, predicates: Vec<HirScalar>) -> HirRel {
-    if predicates.is_empty() { input } else { HirRel::Filter { input: Box::new(input), predicates } }
-}
-
-/// Picks columns, unless it is all of them.
-pub(crate) fn project(input: HirRel, outputs: Vec<usize>, arity: usize) -> HirRel {
-    if outputs.iter().copied().eq(0..arity) {
-        return input;
-    }
-    HirRel::Project { input: Box::new(input), outputs }
-}
-
-/// One row without columns.
-pub(crate) fn unit() -> HirRel {
-    let ty = RelationType { columns: vec![], keys: vec![vec![]], append_only: true };
-    HirRel::Constant { rows: vec![(Row::default(), 1)], ty }
-}
-
 /// `SELECT * FROM name`, which `TABLE name` stands for, refers to its columns by position.
 pub(crate) fn outputs_of(desc: &RelationDesc) -> Vec<Output> {
     let column = |(i, c): (usize, &ColumnDesc)| Output {
         value: Typed {
-            expr: HirScalar::Column(crate::hir::ColumnRef { level: 0, column: i }),
+            expr: HirScalar::Column(crate::hir::ColumnRef {
+                level: 0,
+                column: i,
+            }),
             ty: c.ty.clone(),
             position: None,
         },
@@ -182,7 +182,11 @@ impl Planner<'_> {
     }
 
     /// The same with outputs that can still take a type; LIMIT is applied where there is one.
-    pub(crate) fn query_outputs(&mut self, query: &Query, env: &Env<'_>) -> Result<Body, PlanError> {
+    pub(crate) fn query_outputs(
+        &mut self,
+        query: &Query,
+        env: &Env<'_>,
+    ) -> Result<Body, PlanError> {
         self.nested(|p| {
             let (bindings, mut body) = p.query_body(query, env)?;
             let limits = p.limits(query, env)?;
@@ -193,12 +197,22 @@ impl Planner<'_> {
             let mut plan = body.finish(p, limits)?;
             plan.rel = bind(bindings, plan.rel);
             let (rel, desc) = plan.into_relation()?;
-            Ok(Body { arity: desc.arity(), outputs: outputs_of(&desc), rel, order: vec![], keys: vec![] })
+            Ok(Body {
+                arity: desc.arity(),
+                outputs: outputs_of(&desc),
+                rel,
+                order: vec![],
+                keys: vec![],
+            })
         })
     }
 
     /// A subquery as a relation.
-    pub(crate) fn subquery(&mut self, query: &Query, env: &Env<'_>) -> Result<(HirRel, RelationDesc), PlanError> {
+    pub(crate) fn subquery(
+        &mut self,
+        query: &Query,
+        env: &Env<'_>,
+    ) -> Result<(HirRel, RelationDesc), PlanError> {
         self.query(query, env)?.into_relation()
     }
 
@@ -209,16 +223,41 @@ impl Planner<'_> {
         env: &Env<'_>,
     ) -> Result<(HirRel, Vec<ColumnOrder>, RelationDesc), PlanError> {
         let mut plan = self.query(query, env)?;
-        let all: Vec<usize> = plan.project.iter().copied().chain(plan.order.iter().map(|o| o.column)).collect();
+        let all: Vec<usize> = plan
+            .project
+            .iter()
+            .copied()
+            .chain(plan.order.iter().map(|o| o.column))
+            .collect();
         let order = plan.order.clone();
         let outputs = plan.project.len();
         let (limit, offset) = plan.limits.constant()?;
         if limit.is_some() || offset > 0 {
             let order_key = with_tie_break(order.clone(), &plan.project, plan.arity);
-            plan.rel = HirRel::TopK { input: Box::new(plan.rel), group_key: vec![], order_key, limit, offset };
+            plan.rel = HirRel::TopK {
+                input: Box::new(plan.rel),
+                group_key: vec![],
+                order_key,
+                limit,
+                offset,
+            };
         }
-        let order = order.iter().enumerate().map(|(i, o)| ColumnOrder { column: outputs + i, ..*o }).collect();
-        Ok((HirRel::Project { input: Box::new(plan.rel), outputs: all }, order, plan.desc))
+        let order = order
+            .iter()
+            .enumerate()
+            .map(|(i, o)| ColumnOrder {
+                column: outputs + i,
+                ..*o
+            })
+            .collect();
+        Ok((
+            HirRel::Project {
+                input: Box::new(plan.rel),
+                outputs: all,
+            },
+            order,
+            plan.desc,
+        ))
     }
 
     fn query_body(
@@ -226,12 +265,27 @@ impl Planner<'_> {
         query: &Query,
         env: &Env<'_>,
     ) -> Result<(Vec<(LocalId, HirRel)>, Body), PlanError> {
-        let Query { with, body, order_by, limit_clause: _, fetch: _, locks, for_clause, settings, format_clause, pipe_operators } =
-            query;
+        let Query {
+            with,
+            body,
+            order_by,
+            limit_clause: _,
+            fetch: _,
+            locks,
+            for_clause,
+            settings,
+            format_clause,
+            pipe_operators,
+        } = query;
         if let Some(lock) = locks.first() {
-            return Err(PlanError::unsupported(lock.to_string()).with_hint("Transactions are serializable without it."));
+            return Err(PlanError::unsupported(lock.to_string())
+                .with_hint("Transactions are serializable without it."));
         }
-        if for_clause.is_some() || settings.is_some() || format_clause.is_some() || !pipe_operators.is_empty() {
+        if for_clause.is_some()
+            || settings.is_some()
+            || format_clause.is_some()
+            || !pipe_operators.is_empty()
+        {
             return Err(PlanError::syntax("syntax error at the end of the query"));
         }
         let visible = self.ctes.len();
@@ -246,14 +300,26 @@ impl Planner<'_> {
     }
 
     fn with(&mut self, with: &With, env: &Env<'_>) -> Result<Vec<(LocalId, HirRel)>, PlanError> {
-        let With { with_token, recursive, cte_tables } = with;
+        let With {
+            with_token,
+            recursive,
+            cte_tables,
+        } = with;
         if *recursive {
-            return Err(PlanError::unsupported("WITH RECURSIVE").at(names::start(with_token.0.span)));
+            return Err(
+                PlanError::unsupported("WITH RECURSIVE").at(names::start(with_token.0.span))
+            );
         }
         let mut bindings = Vec::new();
         let first = self.ctes.len();
         for cte in cte_tables {
-            let sqlparser::ast::Cte { alias, query, from, materialized: _, closing_paren_token: _ } = cte;
+            let sqlparser::ast::Cte {
+                alias,
+                query,
+                from,
+                materialized: _,
+                closing_paren_token: _,
+            } = cte;
             let position = names::at(&alias.name);
             if from.is_some() || alias.at.is_some() {
                 return Err(PlanError::syntax("syntax error in WITH").at(position));
@@ -265,7 +331,11 @@ impl Planner<'_> {
             }
             let (rel, mut desc) = self.subquery(query, env)?;
             rename_columns(&mut desc, alias, "WITH query")?;
-            let ty = RelationType { columns: desc.types(), keys: desc.keys.clone(), append_only: false };
+            let ty = RelationType {
+                columns: desc.types(),
+                keys: desc.keys.clone(),
+                append_only: false,
+            };
             let id = self.local();
             bindings.push((id, rel));
             self.ctes.push(Cte { name, id, desc, ty });
@@ -274,7 +344,12 @@ impl Planner<'_> {
     }
 
     /// Plans a body with the ORDER BY around it.
-    pub(crate) fn set_expr(&mut self, body: &SetExpr, order: &[OrderByExpr], env: &Env<'_>) -> Result<Body, PlanError> {
+    pub(crate) fn set_expr(
+        &mut self,
+        body: &SetExpr,
+        order: &[OrderByExpr],
+        env: &Env<'_>,
+    ) -> Result<Body, PlanError> {
         self.nested(|p| match body {
             SetExpr::Select(select) => p.select(select, order, env),
             SetExpr::Query(query) => {
@@ -285,7 +360,12 @@ impl Planner<'_> {
                 let (rel, desc) = plan.into_relation()?;
                 p.ordered_by_outputs(Body::of(rel, &desc), order, env)
             }
-            SetExpr::SetOperation { left, op, set_quantifier, right } => {
+            SetExpr::SetOperation {
+                left,
+                op,
+                set_quantifier,
+                right,
+            } => {
                 let body = p.set_operation(left, *op, *set_quantifier, right, env)?;
                 p.ordered_by_outputs(body, order, env)
             }
@@ -305,7 +385,13 @@ impl Planner<'_> {
 impl Body {
     /// A relation's columns as outputs.
     pub fn of(rel: HirRel, desc: &RelationDesc) -> Body {
-        Body { rel, arity: desc.arity(), outputs: outputs_of(desc), order: vec![], keys: desc.keys.clone() }
+        Body {
+            rel,
+            arity: desc.arity(),
+            outputs: outputs_of(desc),
+            order: vec![],
+            keys: desc.keys.clone(),
+        }
     }
 }
 
@@ -313,11 +399,17 @@ impl Body {
 fn reopen(plan: QueryPlan) -> Body {
     let mut outputs = outputs_of(&plan.desc);
     for (output, column) in outputs.iter_mut().zip(&plan.project) {
-        output.value.expr = HirScalar::Column(crate::hir::ColumnRef { level: 0, column: *column });
+        output.value.expr = HirScalar::Column(crate::hir::ColumnRef {
+            level: 0,
+            column: *column,
+        });
     }
     let order = plan.order.iter().map(|o| Order {
         by: OrderValue::Value(Typed {
-            expr: HirScalar::Column(crate::hir::ColumnRef { level: 0, column: o.column }),
+            expr: HirScalar::Column(crate::hir::ColumnRef {
+                level: 0,
+                column: o.column,
+            }),
             ty: everview_repr::ScalarType::Text.nullable(),
             position: None,
         }),
@@ -326,71 +418,22 @@ fn reopen(plan: QueryPlan) -> Body {
         position: None,
     });
     let order = order.collect();
-    Body { rel: plan.rel, arity: plan.arity, outputs, order, keys: plan.desc.keys }
-}
-
-/// Puts WITH queries around their body.
-pub(crate) fn bind(bindings: Vec<(LocalId, HirRel)>, body: HirRel) -> HirRel {
-    bindings.into_iter().rev().fold(body, |body, (id, value)| HirRel::Let {
-        id,
-        value: Box::new(value),
-        body: Box::new(body),
-    })
+    Body {
+        rel: plan.rel,
+        arity: plan.arity,
+        outputs,
+        order,
+        keys: plan.desc.keys,
+    }
 }
 
 fn order_items(order_by: Option<&OrderBy>) -> Result<&[OrderByExpr], PlanError> {
     match order_by {
         None => Ok(&[]),
-        Some(OrderBy { kind: OrderByKind::Expressions(items), interpolate: None }) => Ok(items),
+        Some(OrderBy {
+            kind: OrderByKind::Expressions(items),
+            interpolate: None,
+        }) => Ok(items),
         Some(OrderBy { .. }) => Err(PlanError::unsupported("ORDER BY ALL")),
-    }
-}
-
-/// Gives a relation's columns the names of an alias's column list.
-pub(crate) fn rename_columns(desc: &mut RelationDesc, alias: &TableAlias, what: &str) -> Result<(), PlanError> {
-    let name = names::fold(&alias.name);
-    if alias.columns.len() > desc.columns.len() {
-        let message = format!(
-            "{what} \"{name}\" has {} columns available but {} columns specified",
-            desc.columns.len(),
-            alias.columns.len()
-        );
-        return Err(PlanError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(names::at(&alias.name)));
-    }
-    for (column, given) in desc.columns.iter_mut().zip(&alias.columns) {
-        if given.data_type.is_some() {
-            let message =
-                "a column definition list is only allowed for functions returning \"record\"";
-            return Err(PlanError::syntax(message).at(names::at(&given.name)));
-        }
-        column.name = names::fold(&given.name);
-    }
-    Ok(())
-}
-
-/// The VALUES list that a query is, and nothing else.
-pub(crate) fn is_values(query: &Query) -> Option<&sqlparser::ast::Values> {
-    let plain = query.with.is_none()
-        && query.order_by.is_none()
-        && query.limit_clause.is_none()
-        && query.fetch.is_none()
-        && query.locks.is_empty();
-    match &*query.body {
-        SetExpr::Values(values) if plain => Some(values),
-        _ => None,
-    }
-}
-
-/// A constant NULL of a type.
-pub(crate) fn null(ty: &ColumnType) -> HirScalar {
-    HirScalar::Literal(Row::pack([Datum::Null]), ty.clone().with_nullable(true))
-}
-
-/// Whether an expression is the integer of ORDER BY 1 and GROUP BY 1.
-pub(crate) fn ordinal(expr: &Expr) -> Option<i64> {
-    let Expr::Value(value) = expr else { return None };
-    match &value.value {
-        sqlparser::ast::Value::Number(digits, _) => digits.parse().ok(),
-        _ => None,
     }
 }

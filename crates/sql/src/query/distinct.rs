@@ -4,7 +4,8 @@ use crate::error::{At, PlanError};
 use crate::hir::{HirRel, HirScalar};
 use crate::names;
 use crate::planner::{ExprContext, Planner};
-use crate::query::body::{Order, OrderValue, map, outputs_of, with_tie_break};
+use crate::query::body::{Order, OrderValue, outputs_of};
+use crate::query::build::{map, with_tie_break};
 use crate::query::limit::Limits;
 use crate::query::order::named_output;
 use crate::query::{Body, Output};
@@ -18,16 +19,27 @@ impl Planner<'_> {
         let mut order = Vec::new();
         for item in std::mem::take(&mut body.order) {
             let OrderValue::Output(_) = item.by else {
-                let message = "for SELECT DISTINCT, ORDER BY expressions must appear in select list";
-                return Err(PlanError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(item.position));
+                let message =
+                    "for SELECT DISTINCT, ORDER BY expressions must appear in select list";
+                return Err(
+                    PlanError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(item.position)
+                );
             };
             order.push(item);
         }
         let (rel, desc) = body.finish(self, Limits::default())?.into_relation()?;
         let arity = desc.arity();
-        let rel = HirRel::Distinct { input: Box::new(rel) };
+        let rel = HirRel::Distinct {
+            input: Box::new(rel),
+        };
         let keys = vec![(0..arity).collect()];
-        Ok(Body { rel, arity, outputs: outputs_of(&desc), order, keys })
+        Ok(Body {
+            rel,
+            arity,
+            outputs: outputs_of(&desc),
+            order,
+            keys,
+        })
     }
 
     /// DISTINCT ON's expressions.
@@ -40,13 +52,15 @@ impl Planner<'_> {
         let mut keys = Vec::new();
         for expr in exprs {
             let position = names::start(expr.span());
-            keys.push(match named_output(expr, outputs, "SELECT DISTINCT ON").at(position)? {
-                Some(i) => outputs[i].value.clone(),
-                None => {
-                    let value = self.expr(expr, cx)?;
-                    self.resolve_unknown(value)?
-                }
-            });
+            keys.push(
+                match named_output(expr, outputs, "SELECT DISTINCT ON").at(position)? {
+                    Some(i) => outputs[i].value.clone(),
+                    None => {
+                        let value = self.expr(expr, cx)?;
+                        self.resolve_unknown(value)?
+                    }
+                },
+            );
         }
         Ok(keys)
     }
@@ -84,13 +98,25 @@ impl Planner<'_> {
         let arity = plan.arity + scalars.len();
         let input = map(plan.rel, scalars);
         let order_key = with_tie_break(plan.order.clone(), &plan.project, arity);
-        let rel = HirRel::TopK { input: Box::new(input), group_key, order_key, limit: Some(1), offset: 0 };
+        let rel = HirRel::TopK {
+            input: Box::new(input),
+            group_key,
+            order_key,
+            limit: Some(1),
+            offset: 0,
+        };
         let mut outputs = outputs_of(&plan.desc);
         for (output, column) in outputs.iter_mut().zip(&plan.project) {
             output.value.expr = super::from::column(*column);
         }
         let order = plan.order.iter().map(|o| order_by_column(o)).collect();
-        Ok(Body { rel, arity, outputs, order, keys: vec![] })
+        Ok(Body {
+            rel,
+            arity,
+            outputs,
+            order,
+            keys: vec![],
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use crate::functions;
 use crate::hir::{ColumnRef, HirRel, HirScalar};
 use crate::names::{self, Name};
 use crate::planner::{ExprContext, Mention, Planner};
-use crate::query::body::{map, project, rename_columns, unit};
+use crate::query::build::{map, project, rename_columns, unit};
 use crate::scope::{Env, Frame, Scope};
 use everview_catalog::{Object, ObjectKind};
 use everview_expr::{Id, RelationType};
@@ -20,7 +20,11 @@ pub(crate) type Item = (HirRel, Scope);
 
 impl Planner<'_> {
     /// Plans one FROM item. `env` are the rows around it, the left sides of joins among them.
-    pub(super) fn table_factor(&mut self, factor: &TableFactor, env: &Env<'_>) -> Result<Item, PlanError> {
+    pub(super) fn table_factor(
+        &mut self,
+        factor: &TableFactor,
+        env: &Env<'_>,
+    ) -> Result<Item, PlanError> {
         match factor {
             TableFactor::Table {
                 name,
@@ -47,30 +51,49 @@ impl Planner<'_> {
                     return Err(PlanError::syntax("syntax error in FROM"));
                 }
                 match inheritance {
-                    None | Some(TableInheritance::Only { .. } | TableInheritance::IncludeDescendants) => {}
+                    None
+                    | Some(TableInheritance::Only { .. } | TableInheritance::IncludeDescendants) => {
+                    }
                 }
                 match args {
                     None if !with_ordinality => self.relation(name, alias.as_ref()),
                     None => Err(PlanError::syntax("WITH ORDINALITY is for functions")),
-                    Some(TableFunctionArgs { args, settings: None }) => {
-                        self.function_item(name, args, *with_ordinality, alias.as_ref(), env)
-                    }
+                    Some(TableFunctionArgs {
+                        args,
+                        settings: None,
+                    }) => self.function_item(name, args, *with_ordinality, alias.as_ref(), env),
                     Some(_) => Err(PlanError::syntax("syntax error in FROM")),
                 }
             }
-            TableFactor::Derived { lateral, subquery, alias, sample: None } => {
+            TableFactor::Derived {
+                lateral,
+                subquery,
+                alias,
+                sample: None,
+            } => {
                 let lateral_env = env.with(Frame::Reveal);
                 let env = if *lateral { &lateral_env } else { env };
                 let (rel, desc) = self.subquery(subquery, env)?;
                 derived(rel, desc, alias.as_ref())
             }
-            TableFactor::Function { lateral: _, name, args, with_ordinality, alias } => {
-                self.function_item(name, args, *with_ordinality, alias.as_ref(), env)
-            }
-            TableFactor::UNNEST { alias, array_exprs, with_offset: false, with_offset_alias: None, with_ordinality } => {
-                self.unnest(array_exprs, *with_ordinality, alias.as_ref(), env)
-            }
-            TableFactor::NestedJoin { table_with_joins, alias } => {
+            TableFactor::Function {
+                lateral: _,
+                name,
+                args,
+                with_ordinality,
+                alias,
+            } => self.function_item(name, args, *with_ordinality, alias.as_ref(), env),
+            TableFactor::UNNEST {
+                alias,
+                array_exprs,
+                with_offset: false,
+                with_offset_alias: None,
+                with_ordinality,
+            } => self.unnest(array_exprs, *with_ordinality, alias.as_ref(), env),
+            TableFactor::NestedJoin {
+                table_with_joins,
+                alias,
+            } => {
                 let (rel, scope) = self.table_with_joins(table_with_joins, env)?;
                 match alias {
                     None => Ok((rel, scope)),
@@ -85,20 +108,37 @@ impl Planner<'_> {
     }
 
     /// A relation or WITH query by name.
-    fn relation(&mut self, name: &ObjectName, alias: Option<&TableAlias>) -> Result<Item, PlanError> {
+    fn relation(
+        &mut self,
+        name: &ObjectName,
+        alias: Option<&TableAlias>,
+    ) -> Result<Item, PlanError> {
         let full = Name::new(name)?;
         if full.schema.is_none()
             && let Some(cte) = self.ctes.iter().rev().find(|c| c.name == full.name)
         {
-            let rel = HirRel::Get { id: Id::Local(cte.id), ty: cte.ty.clone() };
+            let rel = HirRel::Get {
+                id: Id::Local(cte.id),
+                ty: cte.ty.clone(),
+            };
             let (desc, name) = (cte.desc.clone(), cte.name.clone());
             return named(rel, desc, alias, name, None, None);
         }
         let object = names::resolve(self.catalog, self.search_path, &full)?.clone();
         let (rel, desc) = self.get(&object).at(full.position)?;
         self.mention_relation(&full, alias, &object, &desc);
-        let schema = object.schema.and_then(|s| self.catalog.get(s)).map(|s| s.name.clone());
-        named(rel, desc, alias, object.name.clone(), schema, Some(object.id))
+        let schema = object
+            .schema
+            .and_then(|s| self.catalog.get(s))
+            .map(|s| s.name.clone());
+        named(
+            rel,
+            desc,
+            alias,
+            object.name.clone(),
+            schema,
+            Some(object.id),
+        )
     }
 
     /// Reads a relation.
@@ -119,29 +159,59 @@ impl Planner<'_> {
                 }
                 // What a view is made of has to hold up too.
                 ObjectKind::View(view) => {
-                    crate::stored::view_hir(self.catalog, view, None, Some(place)).map_err(|mut e| {
-                        e.position = None;
-                        e
-                    })?;
+                    crate::stored::view_hir(self.catalog, view, None, Some(place)).map_err(
+                        |mut e| {
+                            e.position = None;
+                            e
+                        },
+                    )?;
                 }
                 _ => {}
             }
         }
         self.depends_on.insert(object.id);
         let append_only = matches!(&object.kind, ObjectKind::Table(t) if t.append_only);
-        let ty = RelationType { columns: desc.types(), keys: desc.keys.clone(), append_only };
-        Ok((HirRel::Get { id: Id::Global(object.id), ty }, desc))
+        let ty = RelationType {
+            columns: desc.types(),
+            keys: desc.keys.clone(),
+            append_only,
+        };
+        Ok((
+            HirRel::Get {
+                id: Id::Global(object.id),
+                ty,
+            },
+            desc,
+        ))
     }
 
     /// Notes where a relation is named, and the names that its columns have there.
-    fn mention_relation(&mut self, name: &Name, alias: Option<&TableAlias>, object: &Object, desc: &RelationDesc) {
-        let (Some(start), Some(end)) = (name.position, name.end) else { return };
-        self.mentions.push(Mention::Relation { start, end, id: object.id });
+    fn mention_relation(
+        &mut self,
+        name: &Name,
+        alias: Option<&TableAlias>,
+        object: &Object,
+        desc: &RelationDesc,
+    ) {
+        let (Some(start), Some(end)) = (name.position, name.end) else {
+            return;
+        };
+        self.mentions.push(Mention::Relation {
+            start,
+            end,
+            id: object.id,
+        });
         let columns: Vec<String> = desc.columns.iter().map(|c| names::quote(&c.name)).collect();
         let insert = match alias {
-            None => Some((end, format!(" AS {}({})", names::quote(&object.name), columns.join(", ")))),
+            None => Some((
+                end,
+                format!(" AS {}({})", names::quote(&object.name), columns.join(", ")),
+            )),
             Some(alias) => match alias.columns.last() {
-                None => Some((alias.name.span.end.column as usize, format!("({})", columns.join(", ")))),
+                None => Some((
+                    alias.name.span.end.column as usize,
+                    format!("({})", columns.join(", ")),
+                )),
                 Some(last) => {
                     let rest = columns.get(alias.columns.len()..).unwrap_or_default();
                     let rest = rest.iter().map(|c| format!(", {c}")).collect::<String>();
@@ -171,7 +241,12 @@ impl Planner<'_> {
         for arg in args {
             match arg {
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => exprs.push(e),
-                _ => return Err(PlanError::unsupported("named arguments of a function in FROM").at(full.position)),
+                _ => {
+                    return Err(
+                        PlanError::unsupported("named arguments of a function in FROM")
+                            .at(full.position),
+                    );
+                }
             }
         }
         if full.name == "unnest" && exprs.len() > 1 {
@@ -181,17 +256,30 @@ impl Planner<'_> {
         let row = Scope::default();
         let inner = lateral.with(Frame::Row(&row));
         let cx = ExprContext::plain(&inner, "functions in FROM");
-        let args = exprs.into_iter().map(|e| self.expr(e, &cx)).collect::<Result<Vec<_>, _>>()?;
-        let Some(resolved) = functions::resolve_table_function(&full.name, &functions::scalar_types(&args)) else {
+        let args = exprs
+            .into_iter()
+            .map(|e| self.expr(e, &cx))
+            .collect::<Result<Vec<_>, _>>()?;
+        let Some(resolved) =
+            functions::resolve_table_function(&full.name, &functions::scalar_types(&args))
+        else {
             return self.scalar_item(&full, args, ordinality, alias);
         };
         let (func, types, columns) = resolved.at(full.position)?;
         let args = self.coerce_all(args, &types)?;
-        let types = self.call_types(functions::scalar_types(&args), ScalarType::Void, Typmod::NONE);
+        let types = self.call_types(
+            functions::scalar_types(&args),
+            ScalarType::Void,
+            Typmod::NONE,
+        );
         let mut desc = RelationDesc::new(columns.clone());
         if ordinality {
             let ty = ScalarType::Int64.not_null();
-            desc.columns.push(ColumnDesc { name: "ordinality".into(), ty, origin: None });
+            desc.columns.push(ColumnDesc {
+                name: "ordinality".into(),
+                ty,
+                origin: None,
+            });
         }
         let rel = HirRel::TableFunction {
             func,
@@ -215,9 +303,17 @@ impl Planner<'_> {
         let mut scalars = vec![value.expr];
         let mut desc = RelationDesc::new([(name.name.clone(), value.ty)]);
         if ordinality {
-            let one = crate::typed::Typed::literal(everview_repr::Datum::Int64(1), ScalarType::Int64, None);
+            let one = crate::typed::Typed::literal(
+                everview_repr::Datum::Int64(1),
+                ScalarType::Int64,
+                None,
+            );
             scalars.push(one.expr);
-            desc.columns.push(ColumnDesc { name: "ordinality".into(), ty: one.ty, origin: None });
+            desc.columns.push(ColumnDesc {
+                name: "ordinality".into(),
+                ty: one.ty,
+                origin: None,
+            });
         }
         desc.keys.push(vec![]);
         function_names(map(unit(), scalars), desc, true, alias, &name.name)
@@ -231,8 +327,10 @@ impl Planner<'_> {
         env: &Env<'_>,
     ) -> Result<Item, PlanError> {
         let name = ObjectName::from(vec![sqlparser::ast::Ident::new("unnest")]);
-        let args: Vec<_> =
-            arrays.iter().map(|e| FunctionArg::Unnamed(FunctionArgExpr::Expr(e.clone()))).collect();
+        let args: Vec<_> = arrays
+            .iter()
+            .map(|e| FunctionArg::Unnamed(FunctionArgExpr::Expr(e.clone())))
+            .collect();
         self.function_item(&name, &args, ordinality, alias, env)
     }
 }
@@ -254,7 +352,10 @@ fn named(
             (names::fold(&alias.name), None)
         }
     };
-    Ok((rel, Scope::table(Some(name), schema, id, scope_columns(&desc))))
+    Ok((
+        rel,
+        Scope::table(Some(name), schema, id, scope_columns(&desc)),
+    ))
 }
 
 fn check_alias(alias: &TableAlias) -> Result<(), PlanError> {
@@ -264,18 +365,35 @@ fn check_alias(alias: &TableAlias) -> Result<(), PlanError> {
     }
 }
 
-fn scope_columns(desc: &RelationDesc) -> Vec<(String, ColumnType, Option<(everview_repr::GlobalId, u16)>)> {
-    desc.columns.iter().map(|c| (c.name.clone(), c.ty.clone(), c.origin)).collect()
+fn scope_columns(
+    desc: &RelationDesc,
+) -> Vec<(String, ColumnType, Option<(everview_repr::GlobalId, u16)>)> {
+    desc.columns
+        .iter()
+        .map(|c| (c.name.clone(), c.ty.clone(), c.origin))
+        .collect()
 }
 
-fn derived(rel: HirRel, mut desc: RelationDesc, alias: Option<&TableAlias>) -> Result<Item, PlanError> {
+fn derived(
+    rel: HirRel,
+    mut desc: RelationDesc,
+    alias: Option<&TableAlias>,
+) -> Result<Item, PlanError> {
     let Some(alias) = alias else {
         return Err(PlanError::syntax("subquery in FROM must have an alias")
             .with_hint("For example, FROM (SELECT ...) [AS] foo."));
     };
     check_alias(alias)?;
     rename_columns(&mut desc, alias, "table")?;
-    Ok((rel, Scope::table(Some(names::fold(&alias.name)), None, None, scope_columns(&desc))))
+    Ok((
+        rel,
+        Scope::table(
+            Some(names::fold(&alias.name)),
+            None,
+            None,
+            scope_columns(&desc),
+        ),
+    ))
 }
 
 /// A function's rows under its alias: one column takes the alias's name.
@@ -313,16 +431,34 @@ fn aliased_join(rel: HirRel, scope: Scope, alias: &TableAlias) -> Result<Item, P
     let columns = scope
         .visible
         .iter()
-        .map(|c| ColumnDesc { name: c.name.clone(), ty: c.ty.clone(), origin: c.origin })
+        .map(|c| ColumnDesc {
+            name: c.name.clone(),
+            ty: c.ty.clone(),
+            origin: c.origin,
+        })
         .collect();
-    let mut desc = RelationDesc { columns, keys: vec![] };
+    let mut desc = RelationDesc {
+        columns,
+        keys: vec![],
+    };
     rename_columns(&mut desc, alias, "table")?;
     let outputs: Vec<usize> = scope.visible.iter().map(|c| c.index).collect();
     let rel = project(rel, outputs, scope.arity);
-    Ok((rel, Scope::table(Some(names::fold(&alias.name)), None, None, scope_columns(&desc))))
+    Ok((
+        rel,
+        Scope::table(
+            Some(names::fold(&alias.name)),
+            None,
+            None,
+            scope_columns(&desc),
+        ),
+    ))
 }
 
 /// A column of the row at hand.
 pub(super) fn column(index: usize) -> HirScalar {
-    HirScalar::Column(ColumnRef { level: 0, column: index })
+    HirScalar::Column(ColumnRef {
+        level: 0,
+        column: index,
+    })
 }

@@ -5,7 +5,7 @@ use crate::hir::{ColumnRef, HirAggregate, HirRel, HirScalar};
 use crate::names;
 use crate::planner::{ExprContext, Planner};
 use crate::query::Output;
-use crate::query::body::{filter, map, ordinal};
+use crate::query::build::{filter, map, ordinal};
 use crate::query::collect::{AGGREGATES, Reference, TableCall, WINDOWS, WindowCall, WindowKind};
 use crate::query::select::Step;
 use crate::query::walk;
@@ -69,7 +69,12 @@ impl Planner<'_> {
     }
 
     /// The output that a GROUP BY item means, if it means one.
-    fn output_of(&self, expr: &Expr, outputs: &[Output], scope: &Scope) -> Result<Option<usize>, PlanError> {
+    fn output_of(
+        &self,
+        expr: &Expr,
+        outputs: &[Output],
+        scope: &Scope,
+    ) -> Result<Option<usize>, PlanError> {
         let position = names::start(expr.span());
         if let Some(n) = ordinal(expr) {
             return output_number(n, outputs.len(), "GROUP BY", position).map(Some);
@@ -79,7 +84,9 @@ impl Planner<'_> {
         {
             return Err(PlanError::syntax("non-integer constant in GROUP BY").at(position));
         }
-        let Expr::Identifier(ident) = expr else { return Ok(None) };
+        let Expr::Identifier(ident) = expr else {
+            return Ok(None);
+        };
         let name = names::fold(ident);
         if scope.visible.iter().any(|c| c.name == name) {
             return Ok(None);
@@ -96,16 +103,31 @@ impl Planner<'_> {
         windows: &mut [WindowCall],
         tables: &mut [TableCall],
     ) -> Result<(), PlanError> {
-        let Group { keys, aggregates, having, references } = group;
+        let Group {
+            keys,
+            aggregates,
+            having,
+            references,
+        } = group;
         let mut keys: Vec<HirScalar> = keys.into_iter().map(|k| k.expr).collect();
         let mut having = having;
-        let mut dependent = Dependent { planner: self, scope, keys: &mut keys };
+        let mut dependent = Dependent {
+            planner: self,
+            scope,
+            keys: &mut keys,
+        };
         visit_all(step, windows, tables, &mut having, &mut |e| {
             dependent.add(e);
             Ok(())
         })?;
-        let grouping = Grouping { keys: &keys, scope, references: &references };
-        visit_all(step, windows, tables, &mut having, &mut |e| grouping.rewrite(e))?;
+        let grouping = Grouping {
+            keys: &keys,
+            scope,
+            references: &references,
+        };
+        visit_all(step, windows, tables, &mut having, &mut |e| {
+            grouping.rewrite(e)
+        })?;
 
         let mut scalars = Vec::new();
         let mut group_key = Vec::new();
@@ -119,8 +141,15 @@ impl Planner<'_> {
             });
         }
         step.arity = group_key.len() + aggregates.len();
-        let input = map(std::mem::replace(&mut step.rel, super::body::unit()), scalars);
-        let rel = HirRel::Reduce { input: Box::new(input), group_key, aggregates };
+        let input = map(
+            std::mem::replace(&mut step.rel, super::build::unit()),
+            scalars,
+        );
+        let rel = HirRel::Reduce {
+            input: Box::new(input),
+            group_key,
+            aggregates,
+        };
         step.rel = filter(rel, having.unwrap_or_default());
         Ok(())
     }
@@ -141,12 +170,20 @@ fn visit_all(
             WindowKind::Function(_, args) => args.iter_mut().collect::<Vec<_>>(),
             WindowKind::Aggregate(a) => {
                 let orders = a.order_by.iter_mut().map(|o| &mut o.expr);
-                a.args.iter_mut().chain(&mut a.filter).chain(orders).collect()
+                a.args
+                    .iter_mut()
+                    .chain(&mut a.filter)
+                    .chain(orders)
+                    .collect()
             }
         };
         args.into_iter().try_for_each(&mut *f)?;
         window.partition_by.iter_mut().try_for_each(&mut *f)?;
-        window.order_by.iter_mut().map(|o| &mut o.expr).try_for_each(&mut *f)?;
+        window
+            .order_by
+            .iter_mut()
+            .map(|o| &mut o.expr)
+            .try_for_each(&mut *f)?;
     }
     for table in tables {
         table.args.iter_mut().try_for_each(&mut *f)?;
@@ -166,7 +203,8 @@ impl Dependent<'_, '_> {
         let ungrouped = ungrouped_columns(expr, self.keys);
         for column in ungrouped {
             if self.determined(column) {
-                self.keys.push(HirScalar::Column(ColumnRef { level: 0, column }));
+                self.keys
+                    .push(HirScalar::Column(ColumnRef { level: 0, column }));
             }
         }
     }
@@ -180,12 +218,25 @@ impl Dependent<'_, '_> {
                 _ => None,
             })
             .collect();
-        let table = self.scope.tables.iter().find(|t| t.columns.iter().any(|c| c.index == column));
+        let table = self
+            .scope
+            .tables
+            .iter()
+            .find(|t| t.columns.iter().any(|c| c.index == column));
         let Some(table) = table else { return false };
         let object = table.id.and_then(|id| self.planner.catalog.get(id));
-        let Some(ObjectKind::Table(definition)) = object.map(|o| &o.kind) else { return false };
-        let Some(primary) = definition.primary_key().and_then(|p| p.unique_columns()) else { return false };
-        primary.iter().all(|p| table.columns.get(*p).is_some_and(|c| grouped.contains(&c.index)))
+        let Some(ObjectKind::Table(definition)) = object.map(|o| &o.kind) else {
+            return false;
+        };
+        let Some(primary) = definition.primary_key().and_then(|p| p.unique_columns()) else {
+            return false;
+        };
+        primary.iter().all(|p| {
+            table
+                .columns
+                .get(*p)
+                .is_some_and(|c| grouped.contains(&c.index))
+        })
     }
 }
 
@@ -231,7 +282,10 @@ impl Grouping<'_> {
         let mut error = None;
         walk::scalar(expr, 0, &mut |e, depth| {
             if let Some(i) = key_of(e, depth, self.keys) {
-                *e = HirScalar::Column(ColumnRef { level: depth, column: i });
+                *e = HirScalar::Column(ColumnRef {
+                    level: depth,
+                    column: i,
+                });
                 return false;
             }
             if let HirScalar::Column(c) = e
@@ -261,9 +315,13 @@ impl Grouping<'_> {
                 None => c.name.clone(),
             })
         });
-        let name = full.or_else(|| reference.map(|r| r.name.clone())).unwrap_or_default();
+        let name = full
+            .or_else(|| reference.map(|r| r.name.clone()))
+            .unwrap_or_default();
         let message = if depth == 0 {
-            format!("column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function")
+            format!(
+                "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
+            )
         } else {
             format!("subquery uses ungrouped column \"{name}\" from outer query")
         };
@@ -272,15 +330,28 @@ impl Grouping<'_> {
 }
 
 /// An output by number, counted from 1.
-pub(super) fn output_number(n: i64, count: usize, clause: &str, position: Option<usize>) -> Result<usize, PlanError> {
-    usize::try_from(n).ok().and_then(|n| n.checked_sub(1)).filter(|n| *n < count).ok_or_else(|| {
-        let message = format!("{clause} position {n} is not in select list");
-        PlanError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position)
-    })
+pub(super) fn output_number(
+    n: i64,
+    count: usize,
+    clause: &str,
+    position: Option<usize>,
+) -> Result<usize, PlanError> {
+    usize::try_from(n)
+        .ok()
+        .and_then(|n| n.checked_sub(1))
+        .filter(|n| *n < count)
+        .ok_or_else(|| {
+            let message = format!("{clause} position {n} is not in select list");
+            PlanError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position)
+        })
 }
 
 /// An output by name; several are fine where they are the same expression.
-pub(super) fn output_named(name: &str, outputs: &[Output], clause: &str) -> Result<Option<usize>, PlanError> {
+pub(super) fn output_named(
+    name: &str,
+    outputs: &[Output],
+    clause: &str,
+) -> Result<Option<usize>, PlanError> {
     let mut found: Option<usize> = None;
     for (i, output) in outputs.iter().enumerate().filter(|(_, o)| o.name == name) {
         match found {
@@ -299,13 +370,18 @@ fn reject_collected(value: &Typed, position: Option<usize>) -> Result<(), PlanEr
     let columns = walk::column_set(&value.expr);
     let message = match columns.iter().max() {
         Some(c) if *c >= crate::query::collect::TABLES => {
-            return Err(PlanError::unsupported("a set-returning function in GROUP BY").at(position));
+            return Err(
+                PlanError::unsupported("a set-returning function in GROUP BY").at(position),
+            );
         }
         Some(c) if *c >= WINDOWS => "window functions are not allowed in GROUP BY",
         Some(c) if *c >= AGGREGATES => "aggregate functions are not allowed in GROUP BY",
         _ => return Ok(()),
     };
-    let code =
-        if message.starts_with("window") { SqlState::WINDOWING_ERROR } else { SqlState::GROUPING_ERROR };
+    let code = if message.starts_with("window") {
+        SqlState::WINDOWING_ERROR
+    } else {
+        SqlState::GROUPING_ERROR
+    };
     Err(PlanError::new(code, message).at(value.position.or(position)))
 }

@@ -4,8 +4,8 @@ use crate::error::{At, PlanError};
 use crate::hir::{ColumnRef, HirScalar};
 use crate::names::{self, Name};
 use crate::planner::{ExprContext, Mention, Planner};
-use crate::query::collect::Reference;
 use crate::query::Output;
+use crate::query::collect::Reference;
 use crate::scope::{Scope, ScopeColumn};
 use crate::typed::Typed;
 use everview_repr::ScalarType;
@@ -30,7 +30,11 @@ impl Planner<'_> {
                         continue;
                     }
                     let value = self.expr(expr, cx)?;
-                    out.push(output(value, column_name(expr).unwrap_or_else(|| "?column?".into()), scope));
+                    out.push(output(
+                        value,
+                        column_name(expr).unwrap_or_else(|| "?column?".into()),
+                        scope,
+                    ));
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
                     let value = self.expr(expr, cx)?;
@@ -45,7 +49,12 @@ impl Planner<'_> {
                         let message = "SELECT * with no tables specified is not valid";
                         return Err(PlanError::syntax(message).at(position));
                     }
-                    out.extend(scope.visible.iter().map(|c| star_column(c, scope, position, cx)));
+                    out.extend(
+                        scope
+                            .visible
+                            .iter()
+                            .map(|c| star_column(c, scope, position, cx)),
+                    );
                 }
                 SelectItem::QualifiedWildcard(kind, options) => {
                     plain_wildcard(options)?;
@@ -68,15 +77,24 @@ impl Planner<'_> {
                 let name = Name::new(name)?;
                 if let (Some(_), Some(start), Some(end)) = (&name.schema, name.position, name.end) {
                     let start_of_table = end.saturating_sub(name.name.chars().count());
-                    self.mentions.push(Mention::Qualifier { start, end: start_of_table });
+                    self.mentions.push(Mention::Qualifier {
+                        start,
+                        end: start_of_table,
+                    });
                 }
-                let found = cx.env.table(name.schema.as_deref(), &name.name).at(name.position)?;
+                let found = cx
+                    .env
+                    .table(name.schema.as_deref(), &name.name)
+                    .at(name.position)?;
                 let Some((level, table)) = found else {
                     return Err(cx.env.undefined_table(&name.name).at(name.position));
                 };
                 for column in &table.columns {
                     let mut o = star_column(column, scope, name.position, cx);
-                    o.value.expr = HirScalar::Column(ColumnRef { level, column: column.index });
+                    o.value.expr = HirScalar::Column(ColumnRef {
+                        level,
+                        column: column.index,
+                    });
                     out.push(o);
                 }
                 Ok(())
@@ -89,8 +107,15 @@ impl Planner<'_> {
     }
 
     /// `(x).*` as sqlparser hands it over.
-    fn expand_composite(&mut self, expr: &Expr, cx: &ExprContext<'_>, out: &mut Vec<Output>) -> Result<bool, PlanError> {
-        let Expr::CompoundFieldAccess { root, access_chain } = expr else { return Ok(false) };
+    fn expand_composite(
+        &mut self,
+        expr: &Expr,
+        cx: &ExprContext<'_>,
+        out: &mut Vec<Output>,
+    ) -> Result<bool, PlanError> {
+        let Expr::CompoundFieldAccess { root, access_chain } = expr else {
+            return Ok(false);
+        };
         let [sqlparser::ast::AccessExpr::Dot(Expr::Wildcard(_))] = access_chain.as_slice() else {
             return Ok(false);
         };
@@ -99,14 +124,25 @@ impl Planner<'_> {
         Ok(true)
     }
 
-    fn expand_record(&mut self, value: Typed, position: Option<usize>, out: &mut Vec<Output>) -> Result<(), PlanError> {
+    fn expand_record(
+        &mut self,
+        value: Typed,
+        position: Option<usize>,
+        out: &mut Vec<Output>,
+    ) -> Result<(), PlanError> {
         let ScalarType::Record(fields) = value.scalar().clone() else {
             let message = format!("type {} is not composite", value.scalar().sql_name());
-            return Err(PlanError::new(everview_repr::SqlState::WRONG_OBJECT_TYPE, message).at(position));
+            return Err(
+                PlanError::new(everview_repr::SqlState::WRONG_OBJECT_TYPE, message).at(position),
+            );
         };
         for (i, (name, _)) in fields.into_iter().enumerate() {
             let value = self.record_field(value.clone(), i, position)?;
-            out.push(Output { value, name, origin: None });
+            out.push(Output {
+                value,
+                name,
+                origin: None,
+            });
         }
         Ok(())
     }
@@ -115,28 +151,69 @@ impl Planner<'_> {
 fn output(value: Typed, name: String, scope: &Scope) -> Output {
     let origin = match &value.expr {
         HirScalar::Column(c) if c.level == 0 => {
-            let columns = scope.tables.iter().flat_map(|t| &t.columns).chain(&scope.visible);
-            columns.into_iter().find(|o| o.index == c.column).and_then(|o| o.origin)
+            let columns = scope
+                .tables
+                .iter()
+                .flat_map(|t| &t.columns)
+                .chain(&scope.visible);
+            columns
+                .into_iter()
+                .find(|o| o.index == c.column)
+                .and_then(|o| o.origin)
         }
         _ => None,
     };
-    Output { value, name, origin }
+    Output {
+        value,
+        name,
+        origin,
+    }
 }
 
-fn star_column(column: &ScopeColumn, scope: &Scope, position: Option<usize>, cx: &ExprContext<'_>) -> Output {
+fn star_column(
+    column: &ScopeColumn,
+    scope: &Scope,
+    position: Option<usize>,
+    cx: &ExprContext<'_>,
+) -> Output {
     if let Some(references) = cx.references {
-        let table = column.table.and_then(|t| scope.tables.get(t)).and_then(|t| t.name.clone());
+        let table = column
+            .table
+            .and_then(|t| scope.tables.get(t))
+            .and_then(|t| t.name.clone());
         let name = table.map_or(column.name.clone(), |t| format!("{t}.{}", column.name));
-        references.borrow_mut().push(Reference { column: column.index, name, position });
+        references.borrow_mut().push(Reference {
+            column: column.index,
+            name,
+            position,
+        });
     }
-    let expr = HirScalar::Column(ColumnRef { level: 0, column: column.index });
-    let value = Typed { expr, ty: column.ty.clone(), position };
-    Output { value, name: column.name.clone(), origin: column.origin }
+    let expr = HirScalar::Column(ColumnRef {
+        level: 0,
+        column: column.index,
+    });
+    let value = Typed {
+        expr,
+        ty: column.ty.clone(),
+        position,
+    };
+    Output {
+        value,
+        name: column.name.clone(),
+        origin: column.origin,
+    }
 }
 
 fn plain_wildcard(options: &WildcardAdditionalOptions) -> Result<Option<usize>, PlanError> {
-    let WildcardAdditionalOptions { wildcard_token, opt_ilike, opt_exclude, opt_except, opt_replace, opt_rename, opt_alias } =
-        options;
+    let WildcardAdditionalOptions {
+        wildcard_token,
+        opt_ilike,
+        opt_exclude,
+        opt_except,
+        opt_replace,
+        opt_rename,
+        opt_alias,
+    } = options;
     let position = names::start(wildcard_token.0.span);
     let plain = opt_ilike.is_none()
         && opt_exclude.is_none()
@@ -144,7 +221,11 @@ fn plain_wildcard(options: &WildcardAdditionalOptions) -> Result<Option<usize>, 
         && opt_replace.is_none()
         && opt_rename.is_none()
         && opt_alias.is_none();
-    if plain { Ok(position) } else { Err(PlanError::syntax("syntax error after \"*\"").at(position)) }
+    if plain {
+        Ok(position)
+    } else {
+        Err(PlanError::syntax("syntax error after \"*\"").at(position))
+    }
 }
 
 /// Postgres's name for an unnamed output column; none is `?column?`.
@@ -158,7 +239,9 @@ fn strong_name(expr: &Expr) -> Option<String> {
         Expr::CompoundIdentifier(parts) => parts.last().map(names::fold),
         Expr::CompoundFieldAccess { root, access_chain } => {
             let fields = access_chain.iter().rev().find_map(|a| match a {
-                sqlparser::ast::AccessExpr::Dot(Expr::Identifier(ident)) => Some(names::fold(ident)),
+                sqlparser::ast::AccessExpr::Dot(Expr::Identifier(ident)) => {
+                    Some(names::fold(ident))
+                }
                 _ => None,
             });
             fields.or_else(|| strong_name(root))
@@ -185,7 +268,10 @@ fn strong_name(expr: &Expr) -> Option<String> {
         Expr::Floor { .. } => Some("floor".into()),
         Expr::Tuple(_) => Some("row".into()),
         Expr::Subquery(query) => subquery_name(query),
-        Expr::Case { else_result: Some(e), .. } => strong_name(e),
+        Expr::Case {
+            else_result: Some(e),
+            ..
+        } => strong_name(e),
         _ => None,
     }
 }
@@ -194,12 +280,19 @@ fn strong_name(expr: &Expr) -> Option<String> {
 fn weak_name(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => weak_name(inner),
-        Expr::Cast { expr, data_type, .. } => weak_name(expr).filter(|n| n == "case").or_else(|| type_name(data_type)),
+        Expr::Cast {
+            expr, data_type, ..
+        } => weak_name(expr)
+            .filter(|n| n == "case")
+            .or_else(|| type_name(data_type)),
         Expr::TypedString(string) => type_name(&string.data_type),
         Expr::Interval(_) => Some("interval".into()),
-        Expr::Case { else_result, .. } => {
-            Some(else_result.as_deref().and_then(strong_name).unwrap_or_else(|| "case".into()))
-        }
+        Expr::Case { else_result, .. } => Some(
+            else_result
+                .as_deref()
+                .and_then(strong_name)
+                .unwrap_or_else(|| "case".into()),
+        ),
         Expr::Value(value) => match value.value {
             sqlparser::ast::Value::Boolean(_) => Some("bool".into()),
             _ => None,

@@ -4,7 +4,7 @@ use crate::error::PlanError;
 use crate::hir::{HirRel, HirScalar, JoinKind};
 use crate::names::Name;
 use crate::planner::{ExprContext, Planner};
-use crate::query::body::{map, unit};
+use crate::query::build::{map, unit};
 use crate::query::from::{Item, column};
 use crate::scope::{Env, Frame, Scope, ScopeColumn};
 use crate::typed::Typed;
@@ -13,13 +13,23 @@ use sqlparser::ast::{Join, JoinConstraint, JoinOperator, ObjectName, TableWithJo
 
 impl Planner<'_> {
     /// FROM or USING of UPDATE and DELETE.
-    pub(crate) fn from_items(&mut self, from: &[TableWithJoins], env: &Env<'_>) -> Result<Item, PlanError> {
+    pub(crate) fn from_items(
+        &mut self,
+        from: &[TableWithJoins],
+        env: &Env<'_>,
+    ) -> Result<Item, PlanError> {
         self.from_clause(from, env)
     }
 
     /// The FROM clause: a product from left to right; one empty row without items.
-    pub(super) fn from_clause(&mut self, from: &[TableWithJoins], env: &Env<'_>) -> Result<Item, PlanError> {
-        let Some((first, rest)) = from.split_first() else { return Ok((unit(), Scope::default())) };
+    pub(super) fn from_clause(
+        &mut self,
+        from: &[TableWithJoins],
+        env: &Env<'_>,
+    ) -> Result<Item, PlanError> {
+        let Some((first, rest)) = from.split_first() else {
+            return Ok((unit(), Scope::default()));
+        };
         let mut item = self.table_with_joins(first, env)?;
         for next in rest {
             let right = {
@@ -32,7 +42,11 @@ impl Planner<'_> {
         Ok(item)
     }
 
-    pub(super) fn table_with_joins(&mut self, item: &TableWithJoins, env: &Env<'_>) -> Result<Item, PlanError> {
+    pub(super) fn table_with_joins(
+        &mut self,
+        item: &TableWithJoins,
+        env: &Env<'_>,
+    ) -> Result<Item, PlanError> {
         let TableWithJoins { relation, joins } = item;
         let mut left = self.nested(|p| p.table_factor(relation, env))?;
         for join in joins {
@@ -42,13 +56,19 @@ impl Planner<'_> {
     }
 
     fn join(&mut self, left: Item, join: &Join, env: &Env<'_>) -> Result<Item, PlanError> {
-        let Join { relation, global, join_operator } = join;
+        let Join {
+            relation,
+            global,
+            join_operator,
+        } = join;
         if *global {
             return Err(PlanError::syntax("syntax error at or near \"global\""));
         }
         let (kind, constraint) = match join_operator {
             JoinOperator::Join(c) | JoinOperator::Inner(c) => (JoinKind::Inner, c),
-            JoinOperator::CrossJoin(JoinConstraint::None) => (JoinKind::Inner, &JoinConstraint::None),
+            JoinOperator::CrossJoin(JoinConstraint::None) => {
+                (JoinKind::Inner, &JoinConstraint::None)
+            }
             JoinOperator::Left(c) | JoinOperator::LeftOuter(c) => (JoinKind::Left, c),
             JoinOperator::Right(c) | JoinOperator::RightOuter(c) => (JoinKind::Right, c),
             JoinOperator::FullOuter(c) => (JoinKind::Full, c),
@@ -73,7 +93,10 @@ impl Planner<'_> {
                 Ok((rel, scope))
             }
             JoinConstraint::Using(columns) => {
-                let names = columns.iter().map(using_name).collect::<Result<Vec<_>, _>>()?;
+                let names = columns
+                    .iter()
+                    .map(using_name)
+                    .collect::<Result<Vec<_>, _>>()?;
                 self.join_using(left, right, &names, kind)
             }
             JoinConstraint::UsingAlias(..) => Err(PlanError::unsupported("an alias of JOIN USING")),
@@ -88,7 +111,9 @@ impl Planner<'_> {
             JoinConstraint::None if matches!(join_operator, JoinOperator::CrossJoin(_)) => {
                 Ok(product(left, right, vec![], kind))
             }
-            JoinConstraint::None => Err(PlanError::syntax("syntax error: JOIN without ON or USING")),
+            JoinConstraint::None => {
+                Err(PlanError::syntax("syntax error: JOIN without ON or USING"))
+            }
         }
     }
 
@@ -112,12 +137,24 @@ impl Planner<'_> {
         let mut merged = Vec::new();
         let mut coalesced = Vec::new();
         for (name, position, l, r) in &pairs {
-            let a = Typed { expr: column(l.index), ty: l.ty.clone(), position: *position };
-            let b = Typed { expr: column(left_arity + r.index), ty: r.ty.clone(), position: *position };
+            let a = Typed {
+                expr: column(l.index),
+                ty: l.ty.clone(),
+                position: *position,
+            };
+            let b = Typed {
+                expr: column(left_arity + r.index),
+                ty: r.ty.clone(),
+                position: *position,
+            };
             let equal = self.call_operator("=", vec![a.clone(), b.clone()], *position)?;
             on.push(equal.expr);
             let both = self.to_common_type(vec![a, b], "JOIN/USING")?;
-            let typmod = if l.ty.typmod == r.ty.typmod { l.ty.typmod } else { Typmod::NONE };
+            let typmod = if l.ty.typmod == r.ty.typmod {
+                l.ty.typmod
+            } else {
+                Typmod::NONE
+            };
             let [a, b] = both.as_slice() else { continue };
             let (expr, nullable, origin) = match kind {
                 JoinKind::Inner | JoinKind::Left => (a.expr.clone(), l.ty.nullable, l.origin),
@@ -135,19 +172,40 @@ impl Planner<'_> {
                     scope.arity + coalesced.len() - 1
                 }
             };
-            let ty = ColumnType { scalar: a.ty.scalar.clone(), typmod, nullable };
-            merged.push(ScopeColumn { name: (*name).clone(), index, ty, origin, table: None });
+            let ty = ColumnType {
+                scalar: a.ty.scalar.clone(),
+                typmod,
+                nullable,
+            };
+            merged.push(ScopeColumn {
+                name: (*name).clone(),
+                index,
+                ty,
+                origin,
+                table: None,
+            });
         }
         if let HirRel::Join { on: condition, .. } = &mut rel {
             *condition = on;
         }
         let is_merged = |i: usize, c: &ScopeColumn| {
             pairs.iter().any(|(_, _, l, r)| {
-                if i < left_visible { c.index == l.index } else { c.index == left_arity + r.index }
+                if i < left_visible {
+                    c.index == l.index
+                } else {
+                    c.index == left_arity + r.index
+                }
             })
         };
-        let rest = scope.visible.iter().enumerate().filter(|(i, c)| !is_merged(*i, c));
-        let visible = merged.into_iter().chain(rest.map(|(_, c)| c.clone())).collect();
+        let rest = scope
+            .visible
+            .iter()
+            .enumerate()
+            .filter(|(i, c)| !is_merged(*i, c));
+        let visible = merged
+            .into_iter()
+            .chain(rest.map(|(_, c)| c.clone()))
+            .collect();
         scope.visible = visible;
         scope.arity += coalesced.len();
         Ok((map(rel, coalesced), scope))
@@ -172,11 +230,14 @@ fn merged_column<'s>(
     match (matches.next(), matches.next()) {
         (Some(column), None) => Ok(column),
         (Some(_), Some(_)) => {
-            let message = format!("common column name \"{name}\" appears more than once in {side} table");
+            let message =
+                format!("common column name \"{name}\" appears more than once in {side} table");
             Err(PlanError::new(SqlState::AMBIGUOUS_COLUMN, message).at(position))
         }
         (None, _) => {
-            let message = format!("column \"{name}\" specified in USING clause does not exist in {side} table");
+            let message = format!(
+                "column \"{name}\" specified in USING clause does not exist in {side} table"
+            );
             Err(PlanError::new(SqlState::UNDEFINED_COLUMN, message).at(position))
         }
     }
@@ -190,7 +251,12 @@ fn product(left: Item, right: Item, on: Vec<HirScalar>, kind: JoinKind) -> Item 
     if matches!(kind, JoinKind::Left | JoinKind::Full) {
         right_scope.make_nullable();
     }
-    let rel = HirRel::Join { left: Box::new(left.0), right: Box::new(right.0), on, kind };
+    let rel = HirRel::Join {
+        left: Box::new(left.0),
+        right: Box::new(right.0),
+        on,
+        kind,
+    };
     (rel, left_scope.product(right_scope))
 }
 
@@ -198,7 +264,8 @@ fn product(left: Item, right: Item, on: Vec<HirScalar>, kind: JoinKind) -> Item 
 fn check_duplicates(left: &Scope, right: &Scope) -> Result<(), PlanError> {
     for table in &right.tables {
         let same = left.tables.iter().any(|t| {
-            let schemas_differ = t.schema.is_some() && table.schema.is_some() && t.schema != table.schema;
+            let schemas_differ =
+                t.schema.is_some() && table.schema.is_some() && t.schema != table.schema;
             t.name == table.name && t.name.is_some() && !schemas_differ
         });
         if same {

@@ -33,7 +33,10 @@ impl Limits {
             let mut open = false;
             expr.visit(&mut |e| open |= matches!(e, ScalarExpr::Parameter(..)));
             if open {
-                return Err(PlanError::unsupported(format!("a parameter in {what} of a subquery")).at(self.position));
+                return Err(
+                    PlanError::unsupported(format!("a parameter in {what} of a subquery"))
+                        .at(self.position),
+                );
             }
             let row = typed::evaluate(expr).map_err(|e| PlanError::from(e).at(self.position))?;
             match row.first() {
@@ -49,7 +52,11 @@ impl Limits {
             None => None,
         };
         let offset = match &self.offset {
-            Some(e) => number(e, "OFFSET", SqlState::INVALID_ROW_COUNT_IN_RESULT_OFFSET_CLAUSE)?,
+            Some(e) => number(
+                e,
+                "OFFSET",
+                SqlState::INVALID_ROW_COUNT_IN_RESULT_OFFSET_CLAUSE,
+            )?,
             None => None,
         };
         Ok((limit, offset.unwrap_or(0)))
@@ -61,7 +68,11 @@ impl Planner<'_> {
         let mut limits = Limits::default();
         match &query.limit_clause {
             None => {}
-            Some(LimitClause::LimitOffset { limit, offset, limit_by }) => {
+            Some(LimitClause::LimitOffset {
+                limit,
+                offset,
+                limit_by,
+            }) => {
                 if !limit_by.is_empty() {
                     return Err(PlanError::syntax("syntax error at or near \"by\""));
                 }
@@ -79,7 +90,12 @@ impl Planner<'_> {
                     .with_hint("Use separate LIMIT and OFFSET clauses."));
             }
         }
-        if let Some(Fetch { with_ties, percent, quantity }) = &query.fetch {
+        if let Some(Fetch {
+            with_ties,
+            percent,
+            quantity,
+        }) = &query.fetch
+        {
             if *with_ties {
                 return Err(PlanError::unsupported("FETCH FIRST ... WITH TIES"));
             }
@@ -97,7 +113,12 @@ impl Planner<'_> {
         Ok(limits)
     }
 
-    fn limit_expr(&mut self, expr: &Expr, clause: &'static str, env: &Env<'_>) -> Result<Option<ScalarExpr>, PlanError> {
+    fn limit_expr(
+        &mut self,
+        expr: &Expr,
+        clause: &'static str,
+        env: &Env<'_>,
+    ) -> Result<Option<ScalarExpr>, PlanError> {
         if let Expr::Identifier(ident) = expr
             && ident.quote_style.is_none()
             && ident.value.eq_ignore_ascii_case("all")
@@ -110,10 +131,12 @@ impl Planner<'_> {
         let cx = ExprContext::plain(&env, clause);
         let value = self.expr(expr, &cx)?;
         let (from, position) = (value.ty.scalar.sql_name(), value.position);
-        let value = self.cast(value, &ScalarType::Int64, CastContext::Assignment)?.ok_or_else(|| {
-            let message = format!("argument of {clause} must be type bigint, not type {from}");
-            PlanError::new(SqlState::DATATYPE_MISMATCH, message).at(position)
-        })?;
+        let value = self
+            .cast(value, &ScalarType::Int64, CastContext::Assignment)?
+            .ok_or_else(|| {
+                let message = format!("argument of {clause} must be type bigint, not type {from}");
+                PlanError::new(SqlState::DATATYPE_MISMATCH, message).at(position)
+            })?;
         if !walk::column_set(&value.expr).is_empty() || walk::reads_outer(&value.expr) {
             let message = format!("argument of {clause} must not contain variables");
             return Err(PlanError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position));
@@ -131,20 +154,31 @@ pub(crate) fn to_plain_scalar(expr: &HirScalar) -> Option<ScalarExpr> {
     let one = |arg: &HirScalar| to_plain_scalar(arg).map(Box::new);
     Some(match expr {
         HirScalar::Column(c) if c.level == 0 => ScalarExpr::Column(c.column),
-        HirScalar::Column(_) | HirScalar::Exists(_) | HirScalar::Scalar(_) | HirScalar::Any { .. } => return None,
+        HirScalar::Column(_)
+        | HirScalar::Exists(_)
+        | HirScalar::Scalar(_)
+        | HirScalar::Any { .. } => return None,
         HirScalar::Literal(row, ty) => ScalarExpr::Literal(row.clone(), ty.clone()),
         HirScalar::Parameter(n, ty) => ScalarExpr::Parameter(*n, ty.clone()),
-        HirScalar::Call { func, args, types } => {
-            ScalarExpr::Call { func: *func, args: all(args)?, types: types.clone() }
-        }
+        HirScalar::Call { func, args, types } => ScalarExpr::Call {
+            func: *func,
+            args: all(args)?,
+            types: types.clone(),
+        },
         HirScalar::And(args) => ScalarExpr::And(all(args)?),
         HirScalar::Or(args) => ScalarExpr::Or(all(args)?),
         HirScalar::Coalesce(args) => ScalarExpr::Coalesce(all(args)?),
         HirScalar::Not(arg) => ScalarExpr::Not(one(arg)?),
         HirScalar::IsNull(arg) => ScalarExpr::IsNull(one(arg)?),
-        HirScalar::If { condition, then, els } => {
-            ScalarExpr::If { condition: one(condition)?, then: one(then)?, els: one(els)? }
-        }
+        HirScalar::If {
+            condition,
+            then,
+            els,
+        } => ScalarExpr::If {
+            condition: one(condition)?,
+            then: one(then)?,
+            els: one(els)?,
+        },
     })
 }
 
@@ -154,7 +188,9 @@ pub(crate) fn to_scalar(expr: &HirScalar) -> Option<ScalarExpr> {
     let mut constant = true;
     expr.visit(&mut |e| match e {
         ScalarExpr::Column(_) | ScalarExpr::Parameter(..) => constant = false,
-        ScalarExpr::Call { func, .. } => constant &= registry::get(*func).volatility == Volatility::Immutable,
+        ScalarExpr::Call { func, .. } => {
+            constant &= registry::get(*func).volatility == Volatility::Immutable
+        }
         _ => {}
     });
     constant.then_some(expr)

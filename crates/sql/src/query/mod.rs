@@ -3,9 +3,10 @@
 //! * [`body`]: WITH, set operations, VALUES, and ORDER BY with LIMIT around them.
 //! * [`select`]: one SELECT, clause by clause; [`group`] and [`window`] are its middle.
 //! * [`from`]: FROM items; [`join`]: how they combine.
-//! * [`collect`], [`walk`]: tools of these.
+//! * [`build`], [`collect`], [`walk`]: tools of these.
 
 pub(crate) mod body;
+pub(crate) mod build;
 pub(crate) mod collect;
 mod distinct;
 pub(crate) mod from;

@@ -3,7 +3,8 @@
 use crate::error::{At, PlanError};
 use crate::names;
 use crate::planner::{ExprContext, Planner};
-use crate::query::body::{Order, OrderValue, ordinal};
+use crate::query::body::{Order, OrderValue};
+use crate::query::build::ordinal;
 use crate::query::group::{output_named, output_number};
 use crate::query::{Body, Output};
 use crate::scope::Env;
@@ -38,7 +39,12 @@ impl Planner<'_> {
         cx: &ExprContext<'_>,
     ) -> Result<Vec<Order>, PlanError> {
         let mut order = Vec::new();
-        for OrderByExpr { expr, options, with_fill } in items {
+        for OrderByExpr {
+            expr,
+            options,
+            with_fill,
+        } in items
+        {
             if with_fill.is_some() {
                 return Err(PlanError::syntax("syntax error at or near \"with\""));
             }
@@ -55,7 +61,12 @@ impl Planner<'_> {
                     }
                 }
             };
-            order.push(Order { by, descending, nulls_last, position });
+            order.push(Order {
+                by,
+                descending,
+                nulls_last,
+                position,
+            });
         }
         Ok(order)
     }
@@ -68,7 +79,12 @@ impl Planner<'_> {
         env: &Env<'_>,
     ) -> Result<Body, PlanError> {
         let _ = env;
-        for OrderByExpr { expr, options, with_fill: _ } in items {
+        for OrderByExpr {
+            expr,
+            options,
+            with_fill: _,
+        } in items
+        {
             let position = names::start(expr.span());
             let (descending, nulls_last) = direction(options).at(position)?;
             let Some(i) = named_output(expr, &body.outputs, "ORDER BY").at(position)? else {
@@ -84,14 +100,23 @@ impl Planner<'_> {
                 .with_hint("Add the expression/function to every SELECT, or move the UNION into a FROM clause.")
                 .at(position));
             };
-            body.order.push(Order { by: OrderValue::Output(i), descending, nulls_last, position });
+            body.order.push(Order {
+                by: OrderValue::Output(i),
+                descending,
+                nulls_last,
+                position,
+            });
         }
         Ok(body)
     }
 }
 
 /// The output that an item names, by name or number.
-pub(super) fn named_output(expr: &Expr, outputs: &[Output], clause: &str) -> Result<Option<usize>, PlanError> {
+pub(super) fn named_output(
+    expr: &Expr,
+    outputs: &[Output],
+    clause: &str,
+) -> Result<Option<usize>, PlanError> {
     let mut plain = expr;
     while let Expr::Nested(inner) = plain {
         plain = inner;
@@ -100,9 +125,9 @@ pub(super) fn named_output(expr: &Expr, outputs: &[Output], clause: &str) -> Res
         return output_number(n, outputs.len(), clause, None).map(Some);
     }
     match plain {
-        Expr::Value(value) if !matches!(value.value, sqlparser::ast::Value::Placeholder(_)) => {
-            Err(PlanError::syntax(format!("non-integer constant in {clause}")))
-        }
+        Expr::Value(value) if !matches!(value.value, sqlparser::ast::Value::Placeholder(_)) => Err(
+            PlanError::syntax(format!("non-integer constant in {clause}")),
+        ),
         Expr::Identifier(ident) => output_named(&names::fold(ident), outputs, clause),
         _ => Ok(None),
     }

@@ -7,18 +7,24 @@ use crate::error::PlanError;
 use crate::hir::HirRel;
 use crate::names;
 use crate::planner::{ExprContext, Planner};
-use crate::query::body::filter;
+use crate::query::build::filter;
 use crate::query::collect::Collector;
 use crate::query::{Body, Output};
 use crate::scope::{Env, Frame};
 use everview_repr::SqlState;
 use sqlparser::ast::{
-    Distinct, GroupByExpr, NamedWindowDefinition, NamedWindowExpr, OrderByExpr, Select, SelectFlavor,
+    Distinct, GroupByExpr, NamedWindowDefinition, NamedWindowExpr, OrderByExpr, Select,
+    SelectFlavor,
 };
 use std::cell::RefCell;
 
 impl Planner<'_> {
-    pub(super) fn select(&mut self, select: &Select, order_by: &[OrderByExpr], env: &Env<'_>) -> Result<Body, PlanError> {
+    pub(super) fn select(
+        &mut self,
+        select: &Select,
+        order_by: &[OrderByExpr],
+        env: &Env<'_>,
+    ) -> Result<Body, PlanError> {
         check_clauses(select)?;
         let (rel, scope) = self.from_clause(&select.from, env)?;
         let row = env.with(Frame::Row(&scope));
@@ -28,15 +34,25 @@ impl Planner<'_> {
         };
         let rel = filter(rel, predicates);
 
-        let collector = RefCell::new(Collector { named_windows: named_windows(select)?, ..Collector::default() });
+        let collector = RefCell::new(Collector {
+            named_windows: named_windows(select)?,
+            ..Collector::default()
+        });
         let references = RefCell::new(Vec::new());
-        let cx = |clause| ExprContext { env: &row, clause, collector: Some(&collector), references: Some(&references) };
+        let cx = |clause| ExprContext {
+            env: &row,
+            clause,
+            collector: Some(&collector),
+            references: Some(&references),
+        };
         let outputs = self.select_items(&select.projection, &scope, &cx("SELECT"))?;
         let mut outputs = self.settle_outputs(select, outputs)?;
         let group_exprs = match &select.group_by {
             GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => exprs.as_slice(),
             GroupByExpr::All(_) => return Err(PlanError::unsupported("GROUP BY ALL")),
-            GroupByExpr::Expressions(..) => return Err(PlanError::unsupported("a GROUP BY modifier")),
+            GroupByExpr::Expressions(..) => {
+                return Err(PlanError::unsupported("a GROUP BY modifier"));
+            }
         };
         let keys = self.group_keys(group_exprs, &mut outputs, &scope, &row)?;
         let having = match &select.having {
@@ -50,18 +66,32 @@ impl Planner<'_> {
         };
         let mut order = self.order_items(order_by, &mut outputs, &cx("ORDER BY"))?;
         let distinct_on = match &select.distinct {
-            Some(Distinct::On(exprs)) => Some(self.distinct_keys(exprs, &mut outputs, &cx("SELECT DISTINCT ON"))?),
+            Some(Distinct::On(exprs)) => {
+                Some(self.distinct_keys(exprs, &mut outputs, &cx("SELECT DISTINCT ON"))?)
+            }
             _ => None,
         };
 
-        let grouped = !keys.is_empty() || having.is_some() || !collector.borrow().aggregates.is_empty();
-        let mut step = Step { rel, arity: scope.arity, outputs, order, distinct_on };
+        let grouped =
+            !keys.is_empty() || having.is_some() || !collector.borrow().aggregates.is_empty();
+        let mut step = Step {
+            rel,
+            arity: scope.arity,
+            outputs,
+            order,
+            distinct_on,
+        };
         let collector = collector.into_inner();
         let mut windows = collector.windows;
         let mut tables = collector.tables;
         if grouped {
             let references = references.into_inner();
-            let group = super::group::Group { keys, aggregates: collector.aggregates, having, references };
+            let group = super::group::Group {
+                keys,
+                aggregates: collector.aggregates,
+                having,
+                references,
+            };
             self.group(group, &scope, &mut step, &mut windows, &mut tables)?;
         }
         if !windows.is_empty() {
@@ -71,7 +101,13 @@ impl Planner<'_> {
             self.table_calls(tables, &mut step)?;
         }
         order = std::mem::take(&mut step.order);
-        let body = Body { rel: step.rel, arity: step.arity, outputs: step.outputs, order, keys: vec![] };
+        let body = Body {
+            rel: step.rel,
+            arity: step.arity,
+            outputs: step.outputs,
+            order,
+            keys: vec![],
+        };
         match (&select.distinct, step.distinct_on) {
             (None | Some(Distinct::All), _) => Ok(body),
             (Some(Distinct::Distinct), _) => self.distinct(body),
@@ -80,7 +116,11 @@ impl Planner<'_> {
     }
 
     /// DISTINCT and grouping by output compare values: their types are settled first.
-    fn settle_outputs(&mut self, select: &Select, outputs: Vec<Output>) -> Result<Vec<Output>, PlanError> {
+    fn settle_outputs(
+        &mut self,
+        select: &Select,
+        outputs: Vec<Output>,
+    ) -> Result<Vec<Output>, PlanError> {
         if !matches!(select.distinct, Some(Distinct::Distinct | Distinct::On(_))) {
             return Ok(outputs);
         }
@@ -151,7 +191,9 @@ fn check_clauses(select: &Select) -> Result<(), PlanError> {
     } = select;
     let position = names::start(select_token.0.span);
     if into.is_some() {
-        return Err(PlanError::unsupported("SELECT INTO").with_hint("Use CREATE TABLE AS.").at(position));
+        return Err(PlanError::unsupported("SELECT INTO")
+            .with_hint("Use CREATE TABLE AS.")
+            .at(position));
     }
     if qualify.is_some() {
         return Err(PlanError::unsupported("QUALIFY").at(position));
@@ -187,8 +229,11 @@ fn named_windows(select: &Select) -> Result<Vec<(String, sqlparser::ast::WindowS
         match definition {
             NamedWindowExpr::WindowSpec(spec) => out.push((name, spec.clone())),
             NamedWindowExpr::NamedWindow(other) => {
-                return Err(PlanError::syntax(format!("syntax error at or near \"{}\"", other.value))
-                    .at(names::start(other.span)));
+                return Err(PlanError::syntax(format!(
+                    "syntax error at or near \"{}\"",
+                    other.value
+                ))
+                .at(names::start(other.span)));
             }
         }
     }

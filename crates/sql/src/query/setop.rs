@@ -32,36 +32,62 @@ impl Planner<'_> {
             SetOperator::Union => "UNION",
             SetOperator::Except => "EXCEPT",
             SetOperator::Intersect => "INTERSECT",
-            SetOperator::Minus => return Err(PlanError::syntax("syntax error at or near \"minus\"")),
+            SetOperator::Minus => {
+                return Err(PlanError::syntax("syntax error at or near \"minus\""));
+            }
         };
         let mut left = self.set_expr(left, &[], env)?;
         let mut right = self.set_expr(right, &[], env)?;
         if left.outputs.len() != right.outputs.len() {
             let message = format!("each {name} query must have the same number of columns");
-            return Err(PlanError::syntax(message).at(right.outputs.first().and_then(|o| o.value.position)));
+            return Err(
+                PlanError::syntax(message).at(right.outputs.first().and_then(|o| o.value.position))
+            );
         }
         let mut columns = Vec::new();
         for (l, r) in left.outputs.iter_mut().zip(&mut right.outputs) {
             let pair = self.to_common_type(vec![l.value.clone(), r.value.clone()], name)?;
-            let Ok([a, b]) = <[_; 2]>::try_from(pair) else { continue };
+            let Ok([a, b]) = <[_; 2]>::try_from(pair) else {
+                continue;
+            };
             (l.value, r.value) = (a, b);
             let ty = column_type([&l.value.ty, &r.value.ty].into_iter());
-            columns.push(ColumnDesc { name: l.name.clone(), ty, origin: None });
+            columns.push(ColumnDesc {
+                name: l.name.clone(),
+                ty,
+                origin: None,
+            });
         }
         left.order.clear();
         right.order.clear();
         let (left, _) = left.finish(self, Limits::default())?.into_relation()?;
         let (right, _) = right.finish(self, Limits::default())?.into_relation()?;
-        let mut desc = RelationDesc { columns, keys: vec![] };
+        let mut desc = RelationDesc {
+            columns,
+            keys: vec![],
+        };
         if !all {
             desc.keys.push((0..desc.arity()).collect());
         }
         let rel = self.combine(left, op, all, right, &desc);
         let outputs: Vec<Output> = outputs_of(&desc);
-        Ok(Body { rel, arity: desc.arity(), outputs, order: vec![], keys: desc.keys })
+        Ok(Body {
+            rel,
+            arity: desc.arity(),
+            outputs,
+            order: vec![],
+            keys: desc.keys,
+        })
     }
 
-    fn combine(&mut self, left: HirRel, op: SetOperator, all: bool, right: HirRel, desc: &RelationDesc) -> HirRel {
+    fn combine(
+        &mut self,
+        left: HirRel,
+        op: SetOperator,
+        all: bool,
+        right: HirRel,
+        desc: &RelationDesc,
+    ) -> HirRel {
         let each_once = |rel: HirRel| if all { rel } else { distinct(rel) };
         match op {
             SetOperator::Except => minus(each_once(left), each_once(right)),
@@ -69,10 +95,19 @@ impl Planner<'_> {
                 // What is in both is the left without what only the left has.
                 let ty = RelationType::new(desc.types());
                 let id = self.local();
-                let get = || HirRel::Get { id: Id::Local(id), ty: ty.clone() };
+                let get = || HirRel::Get {
+                    id: Id::Local(id),
+                    ty: ty.clone(),
+                };
                 let only_left = minus(get(), each_once(right));
-                let body = HirRel::Union { inputs: vec![get(), negate(only_left)] };
-                HirRel::Let { id, value: Box::new(each_once(left)), body: Box::new(body) }
+                let body = HirRel::Union {
+                    inputs: vec![get(), negate(only_left)],
+                };
+                HirRel::Let {
+                    id,
+                    value: Box::new(each_once(left)),
+                    body: Box::new(body),
+                }
             }
             SetOperator::Union | SetOperator::Minus => {
                 let mut inputs = match left {
@@ -89,14 +124,22 @@ impl Planner<'_> {
 fn distinct(rel: HirRel) -> HirRel {
     match rel {
         HirRel::Distinct { .. } => rel,
-        rel => HirRel::Distinct { input: Box::new(rel) },
+        rel => HirRel::Distinct {
+            input: Box::new(rel),
+        },
     }
 }
 
 fn negate(rel: HirRel) -> HirRel {
-    HirRel::Negate { input: Box::new(rel) }
+    HirRel::Negate {
+        input: Box::new(rel),
+    }
 }
 
 fn minus(left: HirRel, right: HirRel) -> HirRel {
-    HirRel::Threshold { input: Box::new(HirRel::Union { inputs: vec![left, negate(right)] }) }
+    HirRel::Threshold {
+        input: Box::new(HirRel::Union {
+            inputs: vec![left, negate(right)],
+        }),
+    }
 }

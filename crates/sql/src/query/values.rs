@@ -5,7 +5,7 @@ use crate::hir::{HirRel, HirScalar};
 use crate::names;
 use crate::planner::{ExprContext, Planner};
 use crate::query::Body;
-use crate::query::body::{map, unit};
+use crate::query::build::{map, unit};
 use crate::scope::{Env, Frame, Scope};
 use crate::typed::{self, Typed};
 use everview_expr::RelationType;
@@ -14,8 +14,16 @@ use sqlparser::ast::{Spanned, Values};
 
 impl Planner<'_> {
     /// The expressions of a VALUES list, rows of one length.
-    pub(crate) fn value_rows(&mut self, values: &Values, env: &Env<'_>) -> Result<Vec<Vec<Typed>>, PlanError> {
-        let Values { explicit_row, value_keyword, rows } = values;
+    pub(crate) fn value_rows(
+        &mut self,
+        values: &Values,
+        env: &Env<'_>,
+    ) -> Result<Vec<Vec<Typed>>, PlanError> {
+        let Values {
+            explicit_row,
+            value_keyword,
+            rows,
+        } = values;
         if *explicit_row || *value_keyword {
             return Err(PlanError::syntax("syntax error at or near \"row\""));
         }
@@ -26,10 +34,16 @@ impl Planner<'_> {
         for row in rows {
             let row = &row.content;
             if out.first().is_some_and(|first| first.len() != row.len()) {
-                return Err(PlanError::syntax("VALUES lists must all be the same length")
-                    .at(row.first().and_then(|e| names::start(e.span()))));
+                return Err(
+                    PlanError::syntax("VALUES lists must all be the same length")
+                        .at(row.first().and_then(|e| names::start(e.span()))),
+                );
             }
-            out.push(row.iter().map(|e| self.expr(e, &cx)).collect::<Result<_, _>>()?);
+            out.push(
+                row.iter()
+                    .map(|e| self.expr(e, &cx))
+                    .collect::<Result<_, _>>()?,
+            );
         }
         Ok(out)
     }
@@ -39,7 +53,10 @@ impl Planner<'_> {
         let width = rows.first().map_or(0, Vec::len);
         let mut columns = Vec::new();
         for column in 0..width {
-            let mut taken: Vec<Typed> = rows.iter_mut().map(|r| std::mem::replace(&mut r[column], empty())).collect();
+            let mut taken: Vec<Typed> = rows
+                .iter_mut()
+                .map(|r| std::mem::replace(&mut r[column], empty()))
+                .collect();
             if rows.len() > 1 || !taken[0].is_unknown() {
                 taken = self.to_common_type(taken, "VALUES")?;
             }
@@ -48,22 +65,37 @@ impl Planner<'_> {
             }
         }
         for column in 0..width {
-            columns.push((format!("column{}", column + 1), column_type(rows.iter().map(|r| &r[column].ty))));
+            columns.push((
+                format!("column{}", column + 1),
+                column_type(rows.iter().map(|r| &r[column].ty)),
+            ));
         }
         let desc = RelationDesc::new(columns);
         if let [row] = rows.as_mut_slice() {
             // A single row keeps its values open for the context's types.
             let values = std::mem::take(row);
-            let outputs = values.into_iter().zip(&desc.columns).map(|(value, c)| super::Output {
-                value,
-                name: c.name.clone(),
-                origin: None,
-            });
+            let outputs = values
+                .into_iter()
+                .zip(&desc.columns)
+                .map(|(value, c)| super::Output {
+                    value,
+                    name: c.name.clone(),
+                    origin: None,
+                });
             let outputs = outputs.collect();
-            return Ok(Body { rel: unit(), arity: 0, outputs, order: vec![], keys: vec![vec![]] });
+            return Ok(Body {
+                rel: unit(),
+                arity: 0,
+                outputs,
+                order: vec![],
+                keys: vec![vec![]],
+            });
         }
         let types = desc.types();
-        let rows = rows.into_iter().map(|r| r.into_iter().map(|v| v.expr).collect()).collect();
+        let rows = rows
+            .into_iter()
+            .map(|r| r.into_iter().map(|v| v.expr).collect())
+            .collect();
         Ok(Body::of(rows_relation(rows, types), &desc))
     }
 }

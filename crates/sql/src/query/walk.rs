@@ -21,7 +21,11 @@ pub(crate) fn scalar(expr: &mut HirScalar, depth: usize, f: Visit<'_>) {
             | HirScalar::Or(args)
             | HirScalar::Coalesce(args) => args.iter_mut().for_each(|a| scalar(a, depth, f)),
             HirScalar::Not(arg) | HirScalar::IsNull(arg) => scalar(arg, depth, f),
-            HirScalar::If { condition, then, els } => {
+            HirScalar::If {
+                condition,
+                then,
+                els,
+            } => {
                 scalar(condition, depth, f);
                 scalar(then, depth, f);
                 scalar(els, depth, f);
@@ -36,13 +40,18 @@ pub(crate) fn scalar(expr: &mut HirScalar, depth: usize, f: Visit<'_>) {
 }
 
 fn orders(orders: &mut [HirOrder], depth: usize, f: Visit<'_>) {
-    orders.iter_mut().for_each(|o| scalar(&mut o.expr, depth, f));
+    orders
+        .iter_mut()
+        .for_each(|o| scalar(&mut o.expr, depth, f));
 }
 
 /// Visits an aggregate's expressions.
 pub(crate) fn aggregate(aggregate: &mut HirAggregate, depth: usize, f: Visit<'_>) {
     aggregate.args.iter_mut().for_each(|a| scalar(a, depth, f));
-    aggregate.filter.iter_mut().for_each(|a| scalar(a, depth, f));
+    aggregate
+        .filter
+        .iter_mut()
+        .for_each(|a| scalar(a, depth, f));
     orders(&mut aggregate.order_by, depth, f);
 }
 
@@ -62,7 +71,9 @@ pub(crate) fn relation(rel: &mut HirRel, depth: usize, f: Visit<'_>) {
             relation(body, depth, f);
         }
         HirRel::LetRec { bindings, body } => {
-            bindings.iter_mut().for_each(|(_, value, _)| relation(value, depth, f));
+            bindings
+                .iter_mut()
+                .for_each(|(_, value, _)| relation(value, depth, f));
             relation(body, depth, f);
         }
         HirRel::Project { input, .. }
@@ -70,19 +81,29 @@ pub(crate) fn relation(rel: &mut HirRel, depth: usize, f: Visit<'_>) {
         | HirRel::TopK { input, .. }
         | HirRel::Threshold { input }
         | HirRel::Negate { input } => relation(input, depth, f),
-        HirRel::Map { input, scalars } | HirRel::Filter { input, predicates: scalars } => {
+        HirRel::Map { input, scalars }
+        | HirRel::Filter {
+            input,
+            predicates: scalars,
+        } => {
             relation(input, depth, f);
             scalars.iter_mut().for_each(|s| scalar(s, depth + 1, f));
         }
         HirRel::TableFunction { args, .. } => args.iter_mut().for_each(|a| scalar(a, depth + 1, f)),
-        HirRel::Join { left, right, on, .. } => {
+        HirRel::Join {
+            left, right, on, ..
+        } => {
             relation(left, depth, f);
             relation(right, depth + 1, f);
             on.iter_mut().for_each(|s| scalar(s, depth + 1, f));
         }
-        HirRel::Reduce { input, aggregates, .. } => {
+        HirRel::Reduce {
+            input, aggregates, ..
+        } => {
             relation(input, depth, f);
-            aggregates.iter_mut().for_each(|a| aggregate(a, depth + 1, f));
+            aggregates
+                .iter_mut()
+                .for_each(|a| aggregate(a, depth + 1, f));
         }
         HirRel::Window { input, functions } => {
             relation(input, depth, f);

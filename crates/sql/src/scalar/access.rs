@@ -8,7 +8,12 @@ use everview_repr::{Datum, ScalarType, SqlState};
 use sqlparser::ast::{AccessExpr, Expr, Spanned, Subscript};
 
 impl Planner<'_> {
-    pub(super) fn access(&mut self, root: &Expr, chain: &[AccessExpr], cx: &ExprContext<'_>) -> Result<Typed, PlanError> {
+    pub(super) fn access(
+        &mut self,
+        root: &Expr,
+        chain: &[AccessExpr],
+        cx: &ExprContext<'_>,
+    ) -> Result<Typed, PlanError> {
         // `t.a[1]` arrives as the root `t` with the chain `.a`, `[1]`.
         let mut idents = match root {
             Expr::Identifier(ident) => vec![ident.clone()],
@@ -78,10 +83,15 @@ impl Planner<'_> {
             return self.json_subscript(value, subscripts, cx);
         }
         if !matches!(value.scalar(), ScalarType::Array(_)) {
-            let message = format!("cannot subscript type {} because it does not support subscripting", value.scalar().sql_name());
+            let message = format!(
+                "cannot subscript type {} because it does not support subscripting",
+                value.scalar().sql_name()
+            );
             return Err(PlanError::new(SqlState::DATATYPE_MISMATCH, message).at(position));
         }
-        let slice = subscripts.iter().any(|s| matches!(s, Subscript::Slice { .. }));
+        let slice = subscripts
+            .iter()
+            .any(|s| matches!(s, Subscript::Slice { .. }));
         let mut args = vec![value];
         for subscript in subscripts {
             match subscript {
@@ -93,15 +103,22 @@ impl Planner<'_> {
                     }
                     args.push(index);
                 }
-                Subscript::Slice { lower_bound, upper_bound, stride: None } => {
+                Subscript::Slice {
+                    lower_bound,
+                    upper_bound,
+                    stride: None,
+                } => {
                     for bound in [lower_bound, upper_bound] {
                         args.push(match bound {
                             Some(bound) => self.index(bound, cx)?,
-                            None => return Err(PlanError::unsupported("an array slice with an omitted bound").at(position)),
+                            // To the function, NULL is a bound left out.
+                            None => Typed::literal(Datum::Null, ScalarType::Int32, None),
                         });
                     }
                 }
-                Subscript::Slice { stride: Some(_), .. } => {
+                Subscript::Slice {
+                    stride: Some(_), ..
+                } => {
                     return Err(PlanError::syntax("syntax error at or near \":\"").at(position));
                 }
             }
@@ -112,7 +129,11 @@ impl Planner<'_> {
     fn index(&mut self, index: &Expr, cx: &ExprContext<'_>) -> Result<Typed, PlanError> {
         let value = self.expr(index, cx)?;
         let (from, position) = (value.ty.scalar.sql_name(), value.position);
-        let cast = self.cast(value, &ScalarType::Int32, everview_expr::casts::CastContext::Assignment)?;
+        let cast = self.cast(
+            value,
+            &ScalarType::Int32,
+            everview_expr::casts::CastContext::Assignment,
+        )?;
         cast.ok_or_else(|| {
             let message = format!("array subscript must have type integer, not {from}");
             PlanError::new(SqlState::DATATYPE_MISMATCH, message).at(position)

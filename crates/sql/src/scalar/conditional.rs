@@ -54,7 +54,8 @@ impl Planner<'_> {
                 els: Box::new(els),
             });
         }
-        let expr = expr.ok_or_else(|| PlanError::syntax("syntax error at or near \"end\"").at(position))?;
+        let expr =
+            expr.ok_or_else(|| PlanError::syntax("syntax error at or near \"end\"").at(position))?;
         Ok(Typed { expr, ty, position })
     }
 
@@ -91,12 +92,24 @@ impl Planner<'_> {
     }
 
     /// `NULLIF(a, b)`: NULL where `a = b`, else a.
-    pub(super) fn nullif(&mut self, args: Vec<Typed>, position: Option<usize>) -> Result<Typed, PlanError> {
+    pub(super) fn nullif(
+        &mut self,
+        args: Vec<Typed>,
+        position: Option<usize>,
+    ) -> Result<Typed, PlanError> {
         let Ok([a, b]) = <[Typed; 2]>::try_from(args) else {
             return Err(PlanError::syntax("syntax error at or near \")\"").at(position));
         };
-        let a = if a.is_unknown() && b.is_unknown() { self.resolve_unknown(a)? } else { a };
-        let a = if a.is_unknown() { self.coerce(a, &b.ty.scalar)? } else { a };
+        let a = if a.is_unknown() && b.is_unknown() {
+            self.resolve_unknown(a)?
+        } else {
+            a
+        };
+        let a = if a.is_unknown() {
+            self.coerce(a, &b.ty.scalar)?
+        } else {
+            a
+        };
         let test = self.call_operator("=", vec![a.clone(), b], position)?;
         if *test.scalar() != ScalarType::Bool {
             let message = "NULLIF requires = operator to yield boolean";
@@ -104,8 +117,11 @@ impl Planner<'_> {
         }
         let ty = a.ty.clone().with_nullable(true);
         let null = HirScalar::Literal(everview_repr::Row::pack([Datum::Null]), ty.clone());
-        let expr =
-            HirScalar::If { condition: Box::new(test.expr), then: Box::new(null), els: Box::new(a.expr) };
+        let expr = HirScalar::If {
+            condition: Box::new(test.expr),
+            then: Box::new(null),
+            els: Box::new(a.expr),
+        };
         Ok(Typed { expr, ty, position })
     }
 }

@@ -10,14 +10,22 @@ use everview_repr::{Datum, RowArena, ScalarType, SqlState, Typmod, text};
 use sqlparser::ast::{DateTimeField, Expr, Interval, TypedString, Value};
 
 impl Planner<'_> {
-    pub(super) fn literal(&mut self, value: &Value, position: Option<usize>) -> Result<Typed, PlanError> {
+    pub(super) fn literal(
+        &mut self,
+        value: &Value,
+        position: Option<usize>,
+    ) -> Result<Typed, PlanError> {
         match value {
             Value::Number(digits, _) => number(digits, position),
             Value::Null => Ok(Typed::literal(Datum::Null, ScalarType::Unknown, position)),
             Value::Boolean(v) => Ok(Typed::literal(Datum::Bool(*v), ScalarType::Bool, position)),
             Value::Placeholder(name) => self.placeholder(name, position),
             _ => match string(value) {
-                Some(text) => Ok(Typed::literal(Datum::Text(text), ScalarType::Unknown, position)),
+                Some(text) => Ok(Typed::literal(
+                    Datum::Text(text),
+                    ScalarType::Unknown,
+                    position,
+                )),
                 None => Err(PlanError::unsupported(format!("the literal {value}")).at(position)),
             },
         }
@@ -35,12 +43,24 @@ impl Planner<'_> {
         }
         let scalar = self.parameter(n);
         let ty = scalar.clone().nullable();
-        Ok(Typed { expr: HirScalar::Parameter(n, scalar), ty, position })
+        Ok(Typed {
+            expr: HirScalar::Parameter(n, scalar),
+            ty,
+            position,
+        })
     }
 
     /// `date '2024-01-01'`.
-    pub(super) fn typed_string(&mut self, string: &TypedString, cx: &ExprContext<'_>) -> Result<Typed, PlanError> {
-        let TypedString { data_type, value, uses_odbc_syntax } = string;
+    pub(super) fn typed_string(
+        &mut self,
+        string: &TypedString,
+        cx: &ExprContext<'_>,
+    ) -> Result<Typed, PlanError> {
+        let TypedString {
+            data_type,
+            value,
+            uses_odbc_syntax,
+        } = string;
         let position = names::start(value.span);
         if *uses_odbc_syntax {
             return Err(PlanError::syntax("syntax error at or near \"{\"").at(position));
@@ -52,8 +72,18 @@ impl Planner<'_> {
     }
 
     /// `interval '1 day'`, `interval '1' day`, `interval '1-2' year to month`.
-    pub(super) fn interval(&mut self, interval: &Interval, cx: &ExprContext<'_>) -> Result<Typed, PlanError> {
-        let Interval { value, leading_field, leading_precision, last_field, fractional_seconds_precision } = interval;
+    pub(super) fn interval(
+        &mut self,
+        interval: &Interval,
+        cx: &ExprContext<'_>,
+    ) -> Result<Typed, PlanError> {
+        let Interval {
+            value,
+            leading_field,
+            leading_precision,
+            last_field,
+            fractional_seconds_precision,
+        } = interval;
         let value = self.expr(value, cx)?;
         let position = value.position;
         let HirScalar::Literal(row, _) = &value.expr else {
@@ -105,19 +135,30 @@ impl Planner<'_> {
         let mut values = Vec::new();
         for e in elements {
             values.push(match e {
-                Expr::Array(inner) => self.nested(|p| p.array_of(&inner.elem, element, None, cx))?,
+                Expr::Array(inner) => {
+                    self.nested(|p| p.array_of(&inner.elem, element, None, cx))?
+                }
                 e => self.expr(e, cx)?,
             });
         }
         if values.is_empty() && element.is_none() {
-            return Err(PlanError::new(SqlState::INDETERMINATE_DATATYPE, "cannot determine type of empty array")
-                .with_hint("Explicitly cast to the desired type, for example ARRAY[]::integer[].")
-                .at(position));
+            return Err(PlanError::new(
+                SqlState::INDETERMINATE_DATATYPE,
+                "cannot determine type of empty array",
+            )
+            .with_hint("Explicitly cast to the desired type, for example ARRAY[]::integer[].")
+            .at(position));
         }
-        let nested = values.iter().any(|v| matches!(v.scalar(), ScalarType::Array(_)));
+        let nested = values
+            .iter()
+            .any(|v| matches!(v.scalar(), ScalarType::Array(_)));
         let values = match element {
             Some(element) => {
-                let to = if nested { ScalarType::Array(Box::new(element.clone())) } else { element.clone() };
+                let to = if nested {
+                    ScalarType::Array(Box::new(element.clone()))
+                } else {
+                    element.clone()
+                };
                 let mut cast = Vec::new();
                 for v in values {
                     cast.push(self.explicit_cast(v, &to, Typmod::NONE)?);
@@ -135,7 +176,12 @@ impl Planner<'_> {
     }
 
     /// `ROW(...)` and `(a, b)`.
-    pub(super) fn row(&mut self, items: &[Expr], position: Option<usize>, cx: &ExprContext<'_>) -> Result<Typed, PlanError> {
+    pub(super) fn row(
+        &mut self,
+        items: &[Expr],
+        position: Option<usize>,
+        cx: &ExprContext<'_>,
+    ) -> Result<Typed, PlanError> {
         let mut values = Vec::new();
         for item in items {
             let value = self.expr(item, cx)?;
@@ -150,7 +196,9 @@ impl Planner<'_> {
 fn number(digits: &str, position: Option<usize>) -> Result<Typed, PlanError> {
     let plain = digits.replace('_', "");
     let radix = |prefix: [&str; 2], radix| {
-        let rest = plain.strip_prefix(prefix[0]).or_else(|| plain.strip_prefix(prefix[1]))?;
+        let rest = plain
+            .strip_prefix(prefix[0])
+            .or_else(|| plain.strip_prefix(prefix[1]))?;
         i64::from_str_radix(rest, radix).ok()
     };
     let integer = plain
@@ -203,7 +251,10 @@ fn qualified_interval(
     let leading = name(leading)?;
     let last = last.map(name).transpose()?.unwrap_or(leading);
     let trimmed = text.trim();
-    let bare = !trimmed.is_empty() && trimmed.chars().all(|c| c.is_ascii_digit() || "+-.".contains(c));
+    let bare = !trimmed.is_empty()
+        && trimmed
+            .chars()
+            .all(|c| c.is_ascii_digit() || "+-.".contains(c));
     let dashed = trimmed.trim_start_matches(['+', '-']).contains('-');
     if bare && !dashed {
         return Ok((format!("{trimmed} {last}"), last));

@@ -9,6 +9,7 @@ pub(crate) mod literal;
 pub(crate) mod operator;
 mod pattern;
 mod quantified;
+pub(crate) mod rows;
 mod special;
 mod window;
 
@@ -52,25 +53,83 @@ impl Planner<'_> {
             Expr::IsNotUnknown(e) => self.is_boolean(e, None, true, cx),
             Expr::IsDistinctFrom(a, b) => self.distinct_from(a, b, false, cx),
             Expr::IsNotDistinctFrom(a, b) => self.distinct_from(a, b, true, cx),
-            Expr::In { expr, target, negated, global: false } => self.in_target(expr, target, *negated, cx),
-            Expr::Between { expr, negated, low, high } => self.between(expr, *negated, low, high, cx),
-            Expr::Like { negated, any: false, expr, pattern, escape_char } => {
-                self.like(expr, pattern, escape_char.as_deref(), pattern::Kind::Like, *negated, cx)
-            }
-            Expr::ILike { negated, any: false, expr, pattern, escape_char } => {
-                self.like(expr, pattern, escape_char.as_deref(), pattern::Kind::ILike, *negated, cx)
-            }
-            Expr::SimilarTo { negated, expr, pattern, escape_char } => {
-                self.like(expr, pattern, escape_char.as_deref(), pattern::Kind::Similar, *negated, cx)
-            }
-            Expr::AnyOp { left, compare_op, right, is_some: _ } => {
-                self.quantified(left, compare_op, right, true, cx)
-            }
-            Expr::AllOp { left, compare_op, right } => self.quantified(left, compare_op, right, false, cx),
-            Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr, data_type, format: None } => {
-                self.cast_expr(expr, data_type, cx)
-            }
-            Expr::Case { case_token, end_token: _, operand, conditions, else_result } => self.case(
+            Expr::In {
+                expr,
+                target,
+                negated,
+                global: false,
+            } => self.in_target(expr, target, *negated, cx),
+            Expr::Between {
+                expr,
+                negated,
+                low,
+                high,
+            } => self.between(expr, *negated, low, high, cx),
+            Expr::Like {
+                negated,
+                any: false,
+                expr,
+                pattern,
+                escape_char,
+            } => self.like(
+                expr,
+                pattern,
+                escape_char.as_deref(),
+                pattern::Kind::Like,
+                *negated,
+                cx,
+            ),
+            Expr::ILike {
+                negated,
+                any: false,
+                expr,
+                pattern,
+                escape_char,
+            } => self.like(
+                expr,
+                pattern,
+                escape_char.as_deref(),
+                pattern::Kind::ILike,
+                *negated,
+                cx,
+            ),
+            Expr::SimilarTo {
+                negated,
+                expr,
+                pattern,
+                escape_char,
+            } => self.like(
+                expr,
+                pattern,
+                escape_char.as_deref(),
+                pattern::Kind::Similar,
+                *negated,
+                cx,
+            ),
+            Expr::AnyOp {
+                left,
+                compare_op,
+                right,
+                is_some: _,
+            } => self.quantified(left, compare_op, right, true, cx),
+            Expr::AllOp {
+                left,
+                compare_op,
+                right,
+            } => self.quantified(left, compare_op, right, false, cx),
+            Expr::Cast {
+                kind: CastKind::Cast | CastKind::DoubleColon,
+                expr,
+                data_type,
+                format: None,
+            } => self.cast_expr(expr, data_type, cx),
+            Expr::Case {
+                case_token,
+                end_token: _,
+                operand,
+                conditions,
+                else_result,
+            } => self.case(
                 names::start(case_token.0.span),
                 operand.as_deref(),
                 conditions,
@@ -106,26 +165,37 @@ impl Planner<'_> {
     }
 
     /// `t.a`, `s.t.a`, `everview.s.t.a`.
-    fn qualified_column(&mut self, parts: &[Ident], cx: &ExprContext<'_>) -> Result<Typed, PlanError> {
+    fn qualified_column(
+        &mut self,
+        parts: &[Ident],
+        cx: &ExprContext<'_>,
+    ) -> Result<Typed, PlanError> {
         let position = parts.first().and_then(names::at);
         let folded: Vec<String> = parts.iter().map(names::fold).collect();
         let (schema, table, column) = match folded.as_slice() {
             [table, column] => (None, table, column),
             [schema, table, column] => (Some(schema.as_str()), table, column),
-            [database, schema, table, column] if database == "everview" => (Some(schema.as_str()), table, column),
+            [database, schema, table, column] if database == "everview" => {
+                (Some(schema.as_str()), table, column)
+            }
             _ => {
-                let message = format!("improper qualified name (too many dotted names): {}", folded.join("."));
+                let message = format!(
+                    "improper qualified name (too many dotted names): {}",
+                    folded.join(".")
+                );
                 return Err(PlanError::syntax(message).at(position));
             }
         };
         let found = cx.env.qualified(schema, table, column).at(position)?;
-        if let (true, Some(first), Some(last)) = (self.mention_columns, parts.first(), parts.last()) {
+        if let (true, Some(first), Some(last)) = (self.mention_columns, parts.first(), parts.last())
+        {
             self.mention_column(first, last, found.reference.column);
         } else if schema.is_some()
             && let Some(start) = position
             && let Some(end) = parts.get(parts.len() - 2).and_then(names::at)
         {
-            self.mentions.push(crate::planner::Mention::Qualifier { start, end });
+            self.mentions
+                .push(crate::planner::Mention::Qualifier { start, end });
         }
         Ok(self.found(found, column.clone(), Some(table), position, cx))
     }
@@ -142,12 +212,25 @@ impl Planner<'_> {
             && let Some(references) = cx.references
         {
             let name = table.map_or(name.clone(), |t| format!("{t}.{name}"));
-            references.borrow_mut().push(Reference { column: found.reference.column, name, position });
+            references.borrow_mut().push(Reference {
+                column: found.reference.column,
+                name,
+                position,
+            });
         }
-        Typed { expr: found.expr(), ty: found.ty, position }
+        Typed {
+            expr: found.expr(),
+            ty: found.ty,
+            position,
+        }
     }
 
-    fn cast_expr(&mut self, expr: &Expr, ty: &DataType, cx: &ExprContext<'_>) -> Result<Typed, PlanError> {
+    fn cast_expr(
+        &mut self,
+        expr: &Expr,
+        ty: &DataType,
+        cx: &ExprContext<'_>,
+    ) -> Result<Typed, PlanError> {
         let (to, typmod) = types::resolve(ty).at(types::position(ty))?;
         // ARRAY[] takes its element type from the cast around it.
         if let (ScalarType::Array(element), Expr::Array(array)) = (&to, expr) {
@@ -159,19 +242,31 @@ impl Planner<'_> {
         self.explicit_cast(value, &to, typmod).at(position)
     }
 
-    fn collate(&mut self, expr: &Expr, collation: &ObjectName, cx: &ExprContext<'_>) -> Result<Typed, PlanError> {
+    fn collate(
+        &mut self,
+        expr: &Expr,
+        collation: &ObjectName,
+        cx: &ExprContext<'_>,
+    ) -> Result<Typed, PlanError> {
         let value = self.expr(expr, cx)?;
         check_collation(collation)?;
         let value = self.resolve_unknown(value)?;
         if !value.scalar().is_stringlike() {
-            let message = format!("collations are not supported by type {}", value.scalar().sql_name());
+            let message = format!(
+                "collations are not supported by type {}",
+                value.scalar().sql_name()
+            );
             return Err(PlanError::new(SqlState::DATATYPE_MISMATCH, message).at(value.position));
         }
         Ok(value)
     }
 
     /// A boolean for a clause, without aggregates.
-    pub(crate) fn condition(&mut self, expr: &Expr, cx: &ExprContext<'_>) -> Result<Vec<HirScalar>, PlanError> {
+    pub(crate) fn condition(
+        &mut self,
+        expr: &Expr,
+        cx: &ExprContext<'_>,
+    ) -> Result<Vec<HirScalar>, PlanError> {
         let value = self.expr(expr, cx)?;
         let value = self.coerce_boolean(value, cx.clause)?;
         Ok(match value.expr {
@@ -186,9 +281,11 @@ pub(crate) fn check_collation(collation: &ObjectName) -> Result<(), PlanError> {
     let name = names::Name::new(collation)?;
     match name.name.as_str() {
         "C" | "POSIX" | "default" | "ucs_basic" => Ok(()),
-        _ => Err(PlanError::unsupported(format!("collation \"{}\"", name.name))
-            .with_hint("Text sorts by its bytes: COLLATE \"C\" and \"default\" are accepted.")
-            .at(name.position)),
+        _ => Err(
+            PlanError::unsupported(format!("collation \"{}\"", name.name))
+                .with_hint("Text sorts by its bytes: COLLATE \"C\" and \"default\" are accepted.")
+                .at(name.position),
+        ),
     }
 }
 
@@ -198,7 +295,11 @@ pub(crate) fn operands<'e>(left: &'e Expr, op: &BinaryOperator, right: &'e Expr)
     let mut at = left;
     loop {
         match at {
-            Expr::BinaryOp { left, op: inner, right } if inner == op => {
+            Expr::BinaryOp {
+                left,
+                op: inner,
+                right,
+            } if inner == op => {
                 out.push(right);
                 at = left;
             }

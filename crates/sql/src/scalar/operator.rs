@@ -4,6 +4,7 @@ use crate::error::{At, PlanError};
 use crate::hir::HirScalar;
 use crate::planner::{ExprContext, Planner};
 use crate::scalar::operands;
+use crate::scalar::rows::as_row;
 use crate::typed::Typed;
 use everview_repr::{Datum, ScalarType, SqlState};
 use sqlparser::ast::{BinaryOperator, Expr, Spanned, UnaryOperator, Value};
@@ -80,7 +81,9 @@ impl Planner<'_> {
         cx: &ExprContext<'_>,
     ) -> Result<Typed, PlanError> {
         match op {
-            BinaryOperator::And | BinaryOperator::Or => return self.connective(left, op, right, cx),
+            BinaryOperator::And | BinaryOperator::Or => {
+                return self.connective(left, op, right, cx);
+            }
             BinaryOperator::Overlaps => return self.overlaps(left, right, cx),
             _ => {}
         }
@@ -101,11 +104,21 @@ impl Planner<'_> {
     }
 
     /// An operator over planned operands; `left` is where the operator's place is looked for.
-    pub(super) fn binary_call(&mut self, name: &str, a: Typed, b: Typed, left: &Expr) -> Result<Typed, PlanError> {
+    pub(super) fn binary_call(
+        &mut self,
+        name: &str,
+        a: Typed,
+        b: Typed,
+        left: &Expr,
+    ) -> Result<Typed, PlanError> {
         let position = a.position;
-        let mut result = self
-            .call_operator(name, vec![a, b], None)
-            .map_err(|e| if e.position.is_some() { e } else { e.at(self.operator_position(left.span())) })?;
+        let mut result = self.call_operator(name, vec![a, b], None).map_err(|e| {
+            if e.position.is_some() {
+                e
+            } else {
+                e.at(self.operator_position(left.span()))
+            }
+        })?;
         result.position = position;
         Ok(result)
     }
@@ -117,7 +130,11 @@ impl Planner<'_> {
         right: &Expr,
         cx: &ExprContext<'_>,
     ) -> Result<Typed, PlanError> {
-        let clause = if *op == BinaryOperator::And { "AND" } else { "OR" };
+        let clause = if *op == BinaryOperator::And {
+            "AND"
+        } else {
+            "OR"
+        };
         let mut all = Vec::new();
         let mut nullable = false;
         let mut position = None;
@@ -128,18 +145,31 @@ impl Planner<'_> {
             position = position.or(value.position);
             all.push(value.expr);
         }
-        let expr = if *op == BinaryOperator::And { HirScalar::And(all) } else { HirScalar::Or(all) };
+        let expr = if *op == BinaryOperator::And {
+            HirScalar::And(all)
+        } else {
+            HirScalar::Or(all)
+        };
         Ok(Typed::boolean(expr, nullable, position))
     }
 
-    pub(super) fn unary(&mut self, op: UnaryOperator, expr: &Expr, cx: &ExprContext<'_>) -> Result<Typed, PlanError> {
+    pub(super) fn unary(
+        &mut self,
+        op: UnaryOperator,
+        expr: &Expr,
+        cx: &ExprContext<'_>,
+    ) -> Result<Typed, PlanError> {
         use UnaryOperator::*;
         let symbol = match op {
             Not => {
                 let value = self.expr(expr, cx)?;
                 let value = self.coerce_boolean(value, "NOT")?;
                 let nullable = value.ty.nullable;
-                return Ok(Typed::boolean(HirScalar::Not(Box::new(value.expr)), nullable, value.position));
+                return Ok(Typed::boolean(
+                    HirScalar::Not(Box::new(value.expr)),
+                    nullable,
+                    value.position,
+                ));
             }
             Minus => {
                 if let Some(literal) = self.negative_literal(expr)? {
@@ -152,9 +182,10 @@ impl Planner<'_> {
             PGAbs => "@",
             PGSquareRoot => "|/",
             PGCubeRoot => "||/",
-            PGPostfixFactorial | PGPrefixFactorial | BangNot | AtDashAt | DoubleAt | Hash | QuestionDash
-            | QuestionPipe => {
-                return Err(PlanError::unsupported(format!("operator {op}")).at(crate::names::start(expr.span())));
+            PGPostfixFactorial | PGPrefixFactorial | BangNot | AtDashAt | DoubleAt | Hash
+            | QuestionDash | QuestionPipe => {
+                return Err(PlanError::unsupported(format!("operator {op}"))
+                    .at(crate::names::start(expr.span())));
             }
         };
         let value = self.expr(expr, cx)?;
@@ -164,16 +195,26 @@ impl Planner<'_> {
 
     /// `-5` as the literal that it is: -9223372036854775808 is a bigint.
     fn negative_literal(&mut self, expr: &Expr) -> Result<Option<Typed>, PlanError> {
-        let Expr::Value(value) = expr else { return Ok(None) };
-        let Value::Number(digits, long) = &value.value else { return Ok(None) };
+        let Expr::Value(value) = expr else {
+            return Ok(None);
+        };
+        let Value::Number(digits, long) = &value.value else {
+            return Ok(None);
+        };
         if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
             return Ok(None);
         }
         let position = crate::names::start(value.span).map(|p| p.saturating_sub(1).max(1));
-        self.literal(&Value::Number(format!("-{digits}"), *long), position).map(Some)
+        self.literal(&Value::Number(format!("-{digits}"), *long), position)
+            .map(Some)
     }
 
-    pub(super) fn is_null(&mut self, expr: &Expr, not: bool, cx: &ExprContext<'_>) -> Result<Typed, PlanError> {
+    pub(super) fn is_null(
+        &mut self,
+        expr: &Expr,
+        not: bool,
+        cx: &ExprContext<'_>,
+    ) -> Result<Typed, PlanError> {
         if let Some(items) = as_row(expr) {
             // A row IS NULL when every field is, and IS NOT NULL when no field is.
             let mut all = Vec::new();
@@ -191,7 +232,11 @@ impl Planner<'_> {
             return self.record_is_null(value, &fields, not);
         }
         let is_null = HirScalar::IsNull(Box::new(value.expr));
-        let expr = if not { HirScalar::Not(Box::new(is_null)) } else { is_null };
+        let expr = if not {
+            HirScalar::Not(Box::new(is_null))
+        } else {
+            is_null
+        };
         Ok(Typed::boolean(expr, false, value.position))
     }
 
@@ -206,7 +251,11 @@ impl Planner<'_> {
         for i in 0..fields.len() {
             let field = self.record_field(value.clone(), i, position)?;
             let is_null = HirScalar::IsNull(Box::new(field.expr));
-            all.push(if not { HirScalar::Not(Box::new(is_null)) } else { is_null });
+            all.push(if not {
+                HirScalar::Not(Box::new(is_null))
+            } else {
+                is_null
+            });
         }
         let whole = HirScalar::IsNull(Box::new(value.expr));
         let expr = match not {
@@ -241,11 +290,19 @@ impl Planner<'_> {
         let test = match truth {
             None => HirScalar::IsNull(Box::new(value.expr)),
             Some(truth) => {
-                let operand = if truth { value.expr } else { HirScalar::Not(Box::new(value.expr)) };
+                let operand = if truth {
+                    value.expr
+                } else {
+                    HirScalar::Not(Box::new(value.expr))
+                };
                 HirScalar::Coalesce(vec![operand, boolean(false)])
             }
         };
-        let expr = if not { HirScalar::Not(Box::new(test)) } else { test };
+        let expr = if not {
+            HirScalar::Not(Box::new(test))
+        } else {
+            test
+        };
         Ok(Typed::boolean(expr, false, position))
     }
 
@@ -269,7 +326,13 @@ impl Planner<'_> {
         Ok(result)
     }
 
-    fn not_distinct(&mut self, a: Typed, b: Typed, not: bool, left: &Expr) -> Result<Typed, PlanError> {
+    fn not_distinct(
+        &mut self,
+        a: Typed,
+        b: Typed,
+        not: bool,
+        left: &Expr,
+    ) -> Result<Typed, PlanError> {
         let position = a.position;
         let (a_null, b_null) = (null_test(&a), null_test(&b));
         let equal = self.binary_call("=", a, b, left)?;
@@ -282,68 +345,12 @@ impl Planner<'_> {
                 equal.expr,
             ]),
         ]);
-        let expr = if not { same } else { HirScalar::Not(Box::new(same)) };
+        let expr = if not {
+            same
+        } else {
+            HirScalar::Not(Box::new(same))
+        };
         Ok(Typed::boolean(expr, false, position))
-    }
-
-    /// A comparison of two rows, field by field.
-    fn row_comparison(
-        &mut self,
-        a: Vec<&Expr>,
-        op: &BinaryOperator,
-        b: Vec<&Expr>,
-        left: &Expr,
-        cx: &ExprContext<'_>,
-    ) -> Result<Typed, PlanError> {
-        if a.len() != b.len() {
-            return Err(PlanError::syntax("unequal number of entries in row expressions")
-                .at(self.operator_position(left.span())));
-        }
-        let (mut lefts, mut rights) = (Vec::new(), Vec::new());
-        for (a, b) in a.into_iter().zip(b) {
-            lefts.push(self.expr(a, cx)?);
-            rights.push(self.expr(b, cx)?);
-        }
-        self.compare_rows(lefts, op, rights, left)
-    }
-
-    /// `(a, b) < (c, d)` is `a < c OR (a = c AND b < d)`.
-    pub(super) fn compare_rows(
-        &mut self,
-        lefts: Vec<Typed>,
-        op: &BinaryOperator,
-        rights: Vec<Typed>,
-        place: &Expr,
-    ) -> Result<Typed, PlanError> {
-        let name = symbol(op)?;
-        let position = lefts.first().and_then(|l| l.position);
-        if lefts.is_empty() {
-            return Err(PlanError::unsupported("comparison of rows of zero columns").at(position));
-        }
-        let nullable = true;
-        if matches!(op, BinaryOperator::Eq | BinaryOperator::NotEq) {
-            let mut all = Vec::new();
-            for (a, b) in lefts.into_iter().zip(rights) {
-                all.push(self.binary_call(&name, a, b, place)?.expr);
-            }
-            let expr = if *op == BinaryOperator::Eq { HirScalar::And(all) } else { HirScalar::Or(all) };
-            return Ok(Typed::boolean(expr, nullable, position));
-        }
-        let strict = name.trim_end_matches('=').to_string();
-        let last = lefts.len() - 1;
-        let mut result: Option<HirScalar> = None;
-        for (i, (a, b)) in lefts.into_iter().zip(rights).enumerate().rev() {
-            let symbol = if i == last { &name } else { &strict };
-            let here = self.binary_call(symbol, a.clone(), b.clone(), place)?.expr;
-            result = Some(match result {
-                None => here,
-                Some(rest) => {
-                    let equal = self.binary_call("=", a, b, place)?.expr;
-                    HirScalar::Or(vec![here, HirScalar::And(vec![equal, rest])])
-                }
-            });
-        }
-        Ok(Typed::boolean(result.unwrap_or_else(|| boolean(true)), nullable, position))
     }
 
     pub(super) fn between(
@@ -357,7 +364,10 @@ impl Planner<'_> {
         let value = self.expr(expr, cx)?;
         let stripped = without_symmetric(low);
         let symmetric = stripped.is_some();
-        let (low, high) = (self.expr(stripped.as_ref().unwrap_or(low), cx)?, self.expr(high, cx)?);
+        let (low, high) = (
+            self.expr(stripped.as_ref().unwrap_or(low), cx)?,
+            self.expr(high, cx)?,
+        );
         let position = value.position;
         if symmetric {
             return self.between_symmetric(value, low, high, not, expr);
@@ -366,7 +376,11 @@ impl Planner<'_> {
         let below = self.binary_call("<=", value, high, expr)?;
         let nullable = above.ty.nullable || below.ty.nullable;
         let inside = HirScalar::And(vec![above.expr, below.expr]);
-        let expr = if not { HirScalar::Not(Box::new(inside)) } else { inside };
+        let expr = if not {
+            HirScalar::Not(Box::new(inside))
+        } else {
+            inside
+        };
         Ok(Typed::boolean(expr, nullable, position))
     }
 
@@ -387,35 +401,33 @@ impl Planner<'_> {
             either.push(HirScalar::And(vec![above.expr, below.expr]));
         }
         let inside = HirScalar::Or(either);
-        let expr = if not { HirScalar::Not(Box::new(inside)) } else { inside };
-        Ok(Typed::boolean(expr, true, position))
-    }
-
-    /// `(start, end) OVERLAPS (start, end)`: a function of four arguments.
-    fn overlaps(&mut self, left: &Expr, right: &Expr, cx: &ExprContext<'_>) -> Result<Typed, PlanError> {
-        let rows = (as_row(left).unwrap_or_default(), as_row(right).unwrap_or_default());
-        let ([a, b], [c, d]) = (rows.0.as_slice(), rows.1.as_slice()) else {
-            return Err(PlanError::syntax("wrong number of parameters on left side of OVERLAPS expression")
-                .at(crate::names::start(left.span())));
+        let expr = if not {
+            HirScalar::Not(Box::new(inside))
+        } else {
+            inside
         };
-        let mut args = Vec::new();
-        for e in [a, b, c, d] {
-            args.push(self.expr(e, cx)?);
-        }
-        self.call_function("overlaps", args, crate::names::start(left.span()))
+        Ok(Typed::boolean(expr, true, position))
     }
 }
 
 /// BETWEEN's lower bound without the mark of SYMMETRIC, which stands before its first operand; none without a mark.
 fn without_symmetric(low: &Expr) -> Option<Expr> {
     match low {
-        Expr::UnaryOp { op: UnaryOperator::AtDashAt, expr } => Some((**expr).clone()),
+        Expr::UnaryOp {
+            op: UnaryOperator::AtDashAt,
+            expr,
+        } => Some((**expr).clone()),
         Expr::BinaryOp { left, op, right } => without_symmetric(left).map(|left| Expr::BinaryOp {
             left: Box::new(left),
             op: op.clone(),
             right: right.clone(),
         }),
-        Expr::Cast { kind, expr, data_type, format } => without_symmetric(expr).map(|expr| Expr::Cast {
+        Expr::Cast {
+            kind,
+            expr,
+            data_type,
+            format,
+        } => without_symmetric(expr).map(|expr| Expr::Cast {
             kind: kind.clone(),
             expr: Box::new(expr),
             data_type: data_type.clone(),
@@ -442,14 +454,4 @@ fn null_test(value: &Typed) -> HirScalar {
 pub(super) fn is_comparison(op: &BinaryOperator) -> bool {
     use BinaryOperator::*;
     matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq)
-}
-
-/// The items of `(a, b)` or `ROW(a, b)`.
-pub(crate) fn as_row(expr: &Expr) -> Option<Vec<&Expr>> {
-    match expr {
-        Expr::Tuple(items) => Some(items.iter().collect()),
-        Expr::Nested(inner) => as_row(inner),
-        Expr::Function(function) => super::call::row_constructor(function),
-        _ => None,
-    }
 }

@@ -52,6 +52,10 @@ impl Planner<'_> {
             return Ok(result);
         }
         let nullable = result.ty.nullable;
-        Ok(Typed::boolean(HirScalar::Not(Box::new(result.expr)), nullable, place))
+        Ok(Typed::boolean(
+            HirScalar::Not(Box::new(result.expr)),
+            nullable,
+            place,
+        ))
     }
 }

@@ -5,20 +5,34 @@ use crate::hir::{ColumnRef, HirRel, HirScalar};
 use crate::names;
 use crate::planner::{ExprContext, Planner};
 use crate::query::walk;
-use crate::scalar::operator::{as_row, boolean, is_comparison, symbol};
+use crate::scalar::operator::{boolean, is_comparison, symbol};
+use crate::scalar::rows::as_row;
 use crate::typed::Typed;
 use everview_repr::{RelationDesc, ScalarType, SqlState};
 use sqlparser::ast::{BinaryOperator, Expr, InTarget, Query, Spanned};
 
 impl Planner<'_> {
-    pub(super) fn exists(&mut self, query: &Query, not: bool, cx: &ExprContext<'_>) -> Result<Typed, PlanError> {
+    pub(super) fn exists(
+        &mut self,
+        query: &Query,
+        not: bool,
+        cx: &ExprContext<'_>,
+    ) -> Result<Typed, PlanError> {
         let (rel, _) = self.subquery(query, cx.env)?;
         let exists = HirScalar::Exists(Box::new(rel));
-        let expr = if not { HirScalar::Not(Box::new(exists)) } else { exists };
+        let expr = if not {
+            HirScalar::Not(Box::new(exists))
+        } else {
+            exists
+        };
         Ok(Typed::boolean(expr, false, names::start(query.span())))
     }
 
-    pub(super) fn scalar_subquery(&mut self, query: &Query, cx: &ExprContext<'_>) -> Result<Typed, PlanError> {
+    pub(super) fn scalar_subquery(
+        &mut self,
+        query: &Query,
+        cx: &ExprContext<'_>,
+    ) -> Result<Typed, PlanError> {
         let position = names::start(query.span());
         let (rel, desc) = self.subquery(query, cx.env)?;
         let [column] = desc.columns.as_slice() else {
@@ -26,7 +40,11 @@ impl Planner<'_> {
                 .at(position.map(|p| p.saturating_sub(1).max(1))));
         };
         let ty = column.ty.clone().with_nullable(true);
-        Ok(Typed { expr: HirScalar::Scalar(Box::new(rel)), ty, position })
+        Ok(Typed {
+            expr: HirScalar::Scalar(Box::new(rel)),
+            ty,
+            position,
+        })
     }
 
     /// `ARRAY(SELECT ...)`.
@@ -52,19 +70,31 @@ impl Planner<'_> {
     ) -> Result<Typed, PlanError> {
         let found = match target {
             InTarget::List(items) => self.in_list(expr, items, cx)?,
-            InTarget::Subquery(query) => self.any_subquery(expr, &BinaryOperator::Eq, query, true, cx)?,
+            InTarget::Subquery(query) => {
+                self.any_subquery(expr, &BinaryOperator::Eq, query, true, cx)?
+            }
             InTarget::Unnest(_) | InTarget::Table { .. } => {
-                return Err(PlanError::syntax("syntax error after IN").at(self.operator_position(expr.span())));
+                return Err(PlanError::syntax("syntax error after IN")
+                    .at(self.operator_position(expr.span())));
             }
         };
         if !not {
             return Ok(found);
         }
         let nullable = found.ty.nullable;
-        Ok(Typed::boolean(HirScalar::Not(Box::new(found.expr)), nullable, found.position))
+        Ok(Typed::boolean(
+            HirScalar::Not(Box::new(found.expr)),
+            nullable,
+            found.position,
+        ))
     }
 
-    fn in_list(&mut self, expr: &Expr, items: &[Expr], cx: &ExprContext<'_>) -> Result<Typed, PlanError> {
+    fn in_list(
+        &mut self,
+        expr: &Expr,
+        items: &[Expr],
+        cx: &ExprContext<'_>,
+    ) -> Result<Typed, PlanError> {
         if let Some(row) = as_row(expr) {
             return self.row_in_list(row, expr, items, cx);
         }
@@ -75,20 +105,29 @@ impl Planner<'_> {
             list.push(self.expr(item, cx)?);
         }
         // Where all items go with the value in one type, they are compared in it, as Postgres does.
-        let all: Vec<_> = std::iter::once(&value).chain(&list).map(|v| v.ty.scalar.clone()).collect();
+        let all: Vec<_> = std::iter::once(&value)
+            .chain(&list)
+            .map(|v| v.ty.scalar.clone())
+            .collect();
         let common = everview_expr::resolve::common_type(&all).ok();
         let mut tests = Vec::new();
         let mut nullable = false;
         for item in list {
             let item = match &common {
-                Some(common) if item.is_unknown() && !value.is_unknown() => self.coerce(item, common)?,
+                Some(common) if item.is_unknown() && !value.is_unknown() => {
+                    self.coerce(item, common)?
+                }
                 _ => item,
             };
             let test = self.binary_call("=", value.clone(), item, expr)?;
             nullable |= test.ty.nullable;
             tests.push(test.expr);
         }
-        let expr = if tests.len() == 1 { tests.remove(0) } else { HirScalar::Or(tests) };
+        let expr = if tests.len() == 1 {
+            tests.remove(0)
+        } else {
+            HirScalar::Or(tests)
+        };
         Ok(Typed::boolean(expr, nullable, position))
     }
 
@@ -107,14 +146,19 @@ impl Planner<'_> {
         let mut tests = Vec::new();
         for item in items {
             let Some(fields) = as_row(item).filter(|f| f.len() == lefts.len()) else {
-                return Err(PlanError::syntax("unequal number of entries in row expressions")
-                    .at(names::start(item.span())));
+                return Err(
+                    PlanError::syntax("unequal number of entries in row expressions")
+                        .at(names::start(item.span())),
+                );
             };
             let mut rights = Vec::new();
             for f in fields {
                 rights.push(self.expr(f, cx)?);
             }
-            tests.push(self.compare_rows(lefts.clone(), &BinaryOperator::Eq, rights, place)?.expr);
+            tests.push(
+                self.compare_rows(lefts.clone(), &BinaryOperator::Eq, rights, place)?
+                    .expr,
+            );
         }
         Ok(Typed::boolean(HirScalar::Or(tests), true, position))
     }
@@ -141,7 +185,11 @@ impl Planner<'_> {
         let array = match array.scalar() {
             ScalarType::Array(_) => array,
             ScalarType::Unknown => {
-                let element = if value.is_unknown() { ScalarType::Text } else { value.scalar().clone() };
+                let element = if value.is_unknown() {
+                    ScalarType::Text
+                } else {
+                    value.scalar().clone()
+                };
                 self.coerce(array, &ScalarType::Array(Box::new(element)))?
             }
             _ => {
@@ -151,13 +199,31 @@ impl Planner<'_> {
         };
         let name = format!("{}{}", if any { "any" } else { "all" }, symbol(op)?);
         if everview_expr::registry::candidates(&name).is_empty() {
-            return Err(PlanError::unsupported(format!("operator {op} with ANY or ALL over an array")).at(place));
+            return Err(PlanError::unsupported(format!(
+                "operator {op} with ANY or ALL over an array"
+            ))
+            .at(place));
         }
-        let shown = format!("{} {} {}", value.scalar().sql_name(), symbol(op)?, array.scalar().sql_name());
-        self.call_function(&name, vec![value, array], place).map_err(|e| {
-            let failed = e.code == SqlState::UNDEFINED_FUNCTION || e.code == SqlState::DATATYPE_MISMATCH;
-            if failed { PlanError { message: format!("operator does not exist: {shown}"), code: SqlState::UNDEFINED_FUNCTION, ..e } } else { e }
-        })
+        let shown = format!(
+            "{} {} {}",
+            value.scalar().sql_name(),
+            symbol(op)?,
+            array.scalar().sql_name()
+        );
+        self.call_function(&name, vec![value, array], place)
+            .map_err(|e| {
+                let failed =
+                    e.code == SqlState::UNDEFINED_FUNCTION || e.code == SqlState::DATATYPE_MISMATCH;
+                if failed {
+                    PlanError {
+                        message: format!("operator does not exist: {shown}"),
+                        code: SqlState::UNDEFINED_FUNCTION,
+                        ..e
+                    }
+                } else {
+                    e
+                }
+            })
     }
 
     fn any_subquery(
@@ -188,9 +254,20 @@ impl Planner<'_> {
             return Err(PlanError::syntax(message).at(self.operator_position(left.span())));
         }
         let predicate = self.subquery_predicate(left, lefts, op, &desc)?;
-        let predicate = if any { predicate } else { HirScalar::Not(Box::new(predicate)) };
-        let test = HirScalar::Any { input: Box::new(rel), predicate: Box::new(predicate) };
-        let expr = if any { test } else { HirScalar::Not(Box::new(test)) };
+        let predicate = if any {
+            predicate
+        } else {
+            HirScalar::Not(Box::new(predicate))
+        };
+        let test = HirScalar::Any {
+            input: Box::new(rel),
+            predicate: Box::new(predicate),
+        };
+        let expr = if any {
+            test
+        } else {
+            HirScalar::Not(Box::new(test))
+        };
         Ok(Typed::boolean(expr, true, position))
     }
 
@@ -222,12 +299,16 @@ impl Planner<'_> {
         if lefts.len() == 1 {
             let name = symbol(op)?;
             let mut pairs = lefts.into_iter().zip(rights);
-            let Some((a, b)) = pairs.next() else { return Ok(boolean(false)) };
+            let Some((a, b)) = pairs.next() else {
+                return Ok(boolean(false));
+            };
             let test = self.binary_call(&name, a, b, place)?;
             return Ok(self.coerce_boolean(test, "ANY")?.expr);
         }
         if !is_comparison(op) {
-            return Err(PlanError::unsupported(format!("operator {op} between rows")));
+            return Err(PlanError::unsupported(format!(
+                "operator {op} between rows"
+            )));
         }
         Ok(self.compare_rows(lefts, op, rights, place)?.expr)
     }
@@ -248,8 +329,11 @@ impl Planner<'_> {
         }
         let (rel, desc) = self.subquery(query, cx.env)?;
         if desc.arity() != lefts.len() {
-            let message =
-                if desc.arity() < lefts.len() { "subquery has too few columns" } else { "subquery has too many columns" };
+            let message = if desc.arity() < lefts.len() {
+                "subquery has too few columns"
+            } else {
+                "subquery has too many columns"
+            };
             return Err(PlanError::syntax(message).at(position));
         }
         let Some(place) = place else {
@@ -258,8 +342,18 @@ impl Planner<'_> {
         let predicate = self.subquery_predicate(place, lefts, op, &desc)?;
         // One row of the comparison's value: NULL without a row, 21000 with several.
         let arity = desc.arity();
-        let test = HirRel::Map { input: Box::new(rel), scalars: vec![predicate] };
-        let test = HirRel::Project { input: Box::new(test), outputs: vec![arity] };
-        Ok(Typed::boolean(HirScalar::Scalar(Box::new(test)), true, position))
+        let test = HirRel::Map {
+            input: Box::new(rel),
+            scalars: vec![predicate],
+        };
+        let test = HirRel::Project {
+            input: Box::new(test),
+            outputs: vec![arity],
+        };
+        Ok(Typed::boolean(
+            HirScalar::Scalar(Box::new(test)),
+            true,
+            position,
+        ))
     }
 }

@@ -12,7 +12,8 @@ use everview_expr::ScalarExpr;
 use everview_expr::window::{self, FrameBound, FrameUnits};
 use everview_repr::{ScalarType, SqlState};
 use sqlparser::ast::{
-    Expr, Ident, OrderByExpr, Spanned, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType,
+    Expr, Ident, OrderByExpr, Spanned, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowSpec,
+    WindowType,
 };
 
 const WINDOW: &str = "window definitions";
@@ -46,8 +47,16 @@ impl Planner<'_> {
         self.collect_window(planned, call.position, cx)
     }
 
-    fn plan_window(&mut self, call: &Call<'_>, spec: &WindowSpec, cx: &ExprContext<'_>) -> Result<WindowCall, PlanError> {
-        let cx = &ExprContext { clause: WINDOW, ..*cx };
+    fn plan_window(
+        &mut self,
+        call: &Call<'_>,
+        spec: &WindowSpec,
+        cx: &ExprContext<'_>,
+    ) -> Result<WindowCall, PlanError> {
+        let cx = &ExprContext {
+            clause: WINDOW,
+            ..*cx
+        };
         let mut partition_by = Vec::new();
         for e in &spec.partition_by {
             let value = self.expr(e, cx)?;
@@ -75,7 +84,13 @@ impl Planner<'_> {
         } else {
             self.window_function(call, cx)?
         };
-        Ok(WindowCall { kind, partition_by, order_by, frame, result })
+        Ok(WindowCall {
+            kind,
+            partition_by,
+            order_by,
+            frame,
+            result,
+        })
     }
 
     fn window_function(
@@ -91,11 +106,14 @@ impl Planner<'_> {
             .at(call.position));
         }
         let args = self.exprs(&call.args, cx)?;
-        let Some(resolved) = window::resolve_window(&call.name, &functions::scalar_types(&args)) else {
+        let Some(resolved) = window::resolve_window(&call.name, &functions::scalar_types(&args))
+        else {
             let scalar = !everview_expr::registry::candidates(&call.name).is_empty();
             let error = if scalar {
-                let message =
-                    format!("OVER specified, but {} is not a window function nor an aggregate function", call.name);
+                let message = format!(
+                    "OVER specified, but {} is not a window function nor an aggregate function",
+                    call.name
+                );
                 PlanError::new(SqlState::WRONG_OBJECT_TYPE, message)
             } else {
                 functions::no_function(&call.name, &args).into()
@@ -104,26 +122,48 @@ impl Planner<'_> {
         };
         let resolved = resolved.map_err(|e| e.into_error()).at(call.position)?;
         let args = self.coerce_all(args, &resolved.args)?;
-        let result = resolved.result.nullable().with_nullable(!resolved.never_null);
+        let result = resolved
+            .result
+            .nullable()
+            .with_nullable(!resolved.never_null);
         let args = args.into_iter().map(|a| a.expr).collect();
         Ok((WindowKind::Function(resolved.func, args), result))
     }
 
     /// `OVER (w ORDER BY ...)`: what the named window says, and what is added to it.
-    fn resolve_window_spec(&mut self, spec: &WindowSpec, cx: &ExprContext<'_>) -> Result<WindowSpec, PlanError> {
-        let WindowSpec { window_name, partition_by, order_by, window_frame } = spec;
-        let Some(name) = window_name else { return Ok(spec.clone()) };
+    fn resolve_window_spec(
+        &mut self,
+        spec: &WindowSpec,
+        cx: &ExprContext<'_>,
+    ) -> Result<WindowSpec, PlanError> {
+        let WindowSpec {
+            window_name,
+            partition_by,
+            order_by,
+            window_frame,
+        } = spec;
+        let Some(name) = window_name else {
+            return Ok(spec.clone());
+        };
         let mut base = named(name, cx)?;
-        let refused = |message: String| Err(PlanError::new(SqlState::WINDOWING_ERROR, message).at(names::at(name)));
+        let refused = |message: String| {
+            Err(PlanError::new(SqlState::WINDOWING_ERROR, message).at(names::at(name)))
+        };
         let name = names::fold(name);
         if !partition_by.is_empty() {
-            return refused(format!("cannot override PARTITION BY clause of window \"{name}\""));
+            return refused(format!(
+                "cannot override PARTITION BY clause of window \"{name}\""
+            ));
         }
         if !order_by.is_empty() && !base.order_by.is_empty() {
-            return refused(format!("cannot override ORDER BY clause of window \"{name}\""));
+            return refused(format!(
+                "cannot override ORDER BY clause of window \"{name}\""
+            ));
         }
         if base.window_frame.is_some() {
-            return refused(format!("cannot copy window \"{name}\" because it has a frame clause"));
+            return refused(format!(
+                "cannot copy window \"{name}\" because it has a frame clause"
+            ));
         }
         if !order_by.is_empty() {
             base.order_by = order_by.clone();
@@ -138,9 +178,18 @@ impl Planner<'_> {
         order_by: &[crate::hir::HirOrder],
         cx: &ExprContext<'_>,
     ) -> Result<window::Frame, PlanError> {
-        let Some(WindowFrame { units, start_bound, end_bound }) = &spec.window_frame else {
+        let Some(WindowFrame {
+            units,
+            start_bound,
+            end_bound,
+        }) = &spec.window_frame
+        else {
             let (start, end) = (FrameBound::UnboundedPreceding, FrameBound::CurrentRow);
-            return Ok(window::Frame { units: FrameUnits::Range, start, end });
+            return Ok(window::Frame {
+                units: FrameUnits::Range,
+                start,
+                end,
+            });
         };
         let units = match units {
             WindowFrameUnits::Rows => FrameUnits::Rows,
@@ -160,7 +209,9 @@ impl Planner<'_> {
         match (&start, &end) {
             (UnboundedFollowing, _) => error("frame start cannot be UNBOUNDED FOLLOWING"),
             (_, UnboundedPreceding) => error("frame end cannot be UNBOUNDED PRECEDING"),
-            (CurrentRow, Preceding(_)) => error("frame starting from current row cannot have preceding rows"),
+            (CurrentRow, Preceding(_)) => {
+                error("frame starting from current row cannot have preceding rows")
+            }
             (Following(_), Preceding(_)) | (Following(_), CurrentRow) => {
                 error("frame starting from following row cannot have preceding rows")
             }
@@ -179,8 +230,12 @@ impl Planner<'_> {
             WindowFrameBound::CurrentRow => FrameBound::CurrentRow,
             WindowFrameBound::Preceding(None) => FrameBound::UnboundedPreceding,
             WindowFrameBound::Following(None) => FrameBound::UnboundedFollowing,
-            WindowFrameBound::Preceding(Some(e)) => FrameBound::Preceding(self.offset(e, units, order_by, cx)?),
-            WindowFrameBound::Following(Some(e)) => FrameBound::Following(self.offset(e, units, order_by, cx)?),
+            WindowFrameBound::Preceding(Some(e)) => {
+                FrameBound::Preceding(self.offset(e, units, order_by, cx)?)
+            }
+            WindowFrameBound::Following(Some(e)) => {
+                FrameBound::Following(self.offset(e, units, order_by, cx)?)
+            }
         })
     }
 
@@ -209,7 +264,13 @@ impl Planner<'_> {
                 })?
             }
         };
-        let value = self.expr(expr, &ExprContext { collector: None, ..*cx })?;
+        let value = self.expr(
+            expr,
+            &ExprContext {
+                collector: None,
+                ..*cx
+            },
+        )?;
         let (from, value_position) = (value.ty.scalar.sql_name(), value.position);
         let value = self.cast(value, &to, everview_expr::casts::CastContext::Implicit)?.ok_or_else(|| {
             let message = match units {
@@ -228,14 +289,19 @@ impl Planner<'_> {
             let message = format!("argument of {mode} must not contain variables");
             return Err(PlanError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position));
         }
-        to_plain_scalar(&value.expr).ok_or_else(|| PlanError::unsupported("a subquery in a window frame").at(position))
+        to_plain_scalar(&value.expr)
+            .ok_or_else(|| PlanError::unsupported("a subquery in a window frame").at(position))
     }
 }
 
 fn named(name: &Ident, cx: &ExprContext<'_>) -> Result<WindowSpec, PlanError> {
     let folded = names::fold(name);
     let found = cx.collector.and_then(|c| {
-        c.borrow().named_windows.iter().find(|(n, _)| *n == folded).map(|(_, spec)| spec.clone())
+        c.borrow()
+            .named_windows
+            .iter()
+            .find(|(n, _)| *n == folded)
+            .map(|(_, spec)| spec.clone())
     });
     let Some(spec) = found else {
         let message = format!("window \"{folded}\" does not exist");

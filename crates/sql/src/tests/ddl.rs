@@ -8,7 +8,12 @@ use everview_catalog::{Object, ObjectKind};
 use std::sync::Arc;
 
 fn object(session: &Session, name: &str) -> Arc<Object> {
-    session.catalog.objects().find(|o| o.name == name).unwrap().clone()
+    session
+        .catalog
+        .objects()
+        .find(|o| o.name == name)
+        .unwrap()
+        .clone()
 }
 
 fn view(session: &Session, name: &str) -> everview_catalog::object::View {
@@ -31,9 +36,25 @@ fn constraints_get_postgres_names() {
         panic!()
     };
     let names: Vec<_> = plan.constraints.iter().map(|c| c.name.as_str()).collect();
-    assert_eq!(names, ["x_pkey", "x_b_key", "x_b_check", "x_a_b_key", "x_check", "mine", "x_b_check1"]);
-    assert_eq!(plan.constraints[4].kind, ConstraintKind::Check("\"$1\" < \"$2\"".into()));
-    assert!(!plan.columns[0].ty.nullable && !plan.columns[2].ty.nullable && plan.columns[1].ty.nullable);
+    assert_eq!(
+        names,
+        [
+            "x_pkey",
+            "x_b_key",
+            "x_b_check",
+            "x_a_b_key",
+            "x_check",
+            "mine",
+            "x_b_check1"
+        ]
+    );
+    assert_eq!(
+        plan.constraints[4].kind,
+        ConstraintKind::Check("\"$1\" < \"$2\"".into())
+    );
+    assert!(
+        !plan.columns[0].ty.nullable && !plan.columns[2].ty.nullable && plan.columns[1].ty.nullable
+    );
     assert_eq!(plan.columns[2].default.as_deref(), Some("'q'"));
 }
 
@@ -46,7 +67,10 @@ fn stored_views_survive_renaming() {
     );
     let text = view(&session, "v").sql;
     let id = object(&session, "t").id;
-    assert!(text.contains(&format!("\"${}\" AS t(a, b, c, d)", id.0)), "{text}");
+    assert!(
+        text.contains(&format!("\"${}\" AS t(a, b, c, d)", id.0)),
+        "{text}"
+    );
     let (v, w) = (view(&session, "v"), view(&session, "w"));
     let before = plan_view_text(&session.catalog, &v).unwrap();
     let wide = plan_view_text(&session.catalog, &w).unwrap();
@@ -62,7 +86,10 @@ fn definitions_are_shown_with_current_names() {
     session.run("CREATE VIEW v AS SELECT t.a, q.b FROM t JOIN t q ON t.a = q.a");
     let sql = view(&session, "v").sql;
     let path = session.path.clone();
-    assert_eq!(display_definition(&session.catalog, &path, &sql), "SELECT t.a, q.b FROM t JOIN t q ON t.a = q.a");
+    assert_eq!(
+        display_definition(&session.catalog, &path, &sql),
+        "SELECT t.a, q.b FROM t JOIN t q ON t.a = q.a"
+    );
     assert_eq!(
         display_definition(&session.catalog, &[], &sql),
         "SELECT t.a, q.b FROM public.t JOIN public.t q ON t.a = q.a"
@@ -77,9 +104,17 @@ fn definitions_are_shown_with_current_names() {
 #[test]
 fn expressions_name_columns_by_position() {
     let mut session = Session::with_tables();
-    let Plan::CreateIndex(index) = session.plan("CREATE INDEX ON t (b, lower(t.b), a)").unwrap() else { panic!() };
+    let Plan::CreateIndex(index) = session
+        .plan("CREATE INDEX ON t (b, lower(t.b), a)")
+        .unwrap()
+    else {
+        panic!()
+    };
     assert_eq!(index.name, "t_b_lower_a_idx");
-    assert_eq!(format!("{:?}", index.keys), "[Column(1), Expression(\"lower(\\\"$2\\\")\"), Column(0)]");
+    assert_eq!(
+        format!("{:?}", index.keys),
+        "[Column(1), Expression(\"lower(\\\"$2\\\")\"), Column(0)]"
+    );
     session.run("ALTER TABLE t RENAME COLUMN b TO bb");
     let desc = object(&session, "t").desc().unwrap();
     let again = plan_scalar_text(&session.catalog, &desc, "lower(\"$2\")").unwrap();
@@ -91,21 +126,42 @@ fn expressions_name_columns_by_position() {
 fn dropping_takes_indexes_along_and_cascades() {
     let mut session = Session::with_tables();
     session.run("CREATE INDEX i ON t (b)");
-    let Plan::Drop { ids, .. } = session.plan("DROP TABLE t").unwrap() else { panic!() };
+    let Plan::Drop { ids, .. } = session.plan("DROP TABLE t").unwrap() else {
+        panic!()
+    };
     assert_eq!(ids.len(), 2);
     session.run("CREATE VIEW v AS SELECT a FROM t; CREATE SCHEMA s; CREATE TABLE s.x (a int)");
-    let Plan::Drop { ids, notices, .. } = session.plan("DROP TABLE t CASCADE").unwrap() else { panic!() };
-    assert_eq!((ids.len(), notices[0].message.as_str()), (3, "drop cascades to view v"));
-    assert_eq!(session.refused("DROP SCHEMA s"), "2BP01 - cannot drop schema s because other objects depend on it");
-    let Plan::Drop { notices, ids, .. } = session.plan("DROP VIEW IF EXISTS nope, v").unwrap() else { panic!() };
-    assert_eq!((ids.len(), notices[0].message.as_str()), (1, "view \"nope\" does not exist, skipping"));
+    let Plan::Drop { ids, notices, .. } = session.plan("DROP TABLE t CASCADE").unwrap() else {
+        panic!()
+    };
+    assert_eq!(
+        (ids.len(), notices[0].message.as_str()),
+        (3, "drop cascades to view v")
+    );
+    assert_eq!(
+        session.refused("DROP SCHEMA s"),
+        "2BP01 - cannot drop schema s because other objects depend on it"
+    );
+    let Plan::Drop { notices, ids, .. } = session.plan("DROP VIEW IF EXISTS nope, v").unwrap()
+    else {
+        panic!()
+    };
+    assert_eq!(
+        (ids.len(), notices[0].message.as_str()),
+        (1, "view \"nope\" does not exist, skipping")
+    );
 }
 
 #[test]
 fn replacing_a_view_keeps_its_columns() {
     let mut session = Session::with_tables();
-    session.run("CREATE VIEW v AS SELECT a, b FROM t; CREATE OR REPLACE VIEW v AS SELECT a, b, c FROM t");
-    assert_eq!(session.refused("CREATE OR REPLACE VIEW v AS SELECT a FROM t"), "42P16 - cannot drop columns from view");
+    session.run(
+        "CREATE VIEW v AS SELECT a, b FROM t; CREATE OR REPLACE VIEW v AS SELECT a, b, c FROM t",
+    );
+    assert_eq!(
+        session.refused("CREATE OR REPLACE VIEW v AS SELECT a FROM t"),
+        "42P16 - cannot drop columns from view"
+    );
     assert_eq!(
         session.refused("CREATE OR REPLACE VIEW v AS SELECT a, c AS b, c FROM t"),
         "42P16 - cannot change data type of view column \"b\" from text to numeric(10,2)"
@@ -115,10 +171,20 @@ fn replacing_a_view_keeps_its_columns() {
 #[test]
 fn append_only_is_said_in_two_ways() {
     let session = Session::with_tables();
-    for sql in ["CREATE TABLE x (a int) APPEND ONLY", "CREATE TABLE x (a int) WITH (append_only = true)"] {
-        let Plan::CreateTable(plan) = session.plan(sql).unwrap() else { panic!() };
+    for sql in [
+        "CREATE TABLE x (a int) APPEND ONLY",
+        "CREATE TABLE x (a int) WITH (append_only = true)",
+    ] {
+        let Plan::CreateTable(plan) = session.plan(sql).unwrap() else {
+            panic!()
+        };
         assert!(plan.append_only);
     }
-    let Plan::CreateTable(plan) = session.plan("CREATE TABLE x AS SELECT a, b FROM t").unwrap() else { panic!() };
+    let Plan::CreateTable(plan) = session
+        .plan("CREATE TABLE x AS SELECT a, b FROM t")
+        .unwrap()
+    else {
+        panic!()
+    };
     assert!(plan.source.is_some() && plan.columns.len() == 2);
 }

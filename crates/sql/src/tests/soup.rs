@@ -5,13 +5,105 @@ use crate::parse;
 use proptest::prelude::*;
 
 const WORDS: &[&str] = &[
-    "SELECT", "FROM", "WHERE", "GROUP", "BY", "ORDER", "t", "u", "a", "b", "x", "(", ")", ",", ".", "*", "+", "-", "=",
-    "<", "1", "2.5", "'s'", "$1", "AS", "OF", "JOIN", "LEFT", "ON", "USING", "NATURAL", "LATERAL", "UNION", "ALL",
-    "EXCEPT", "CASE", "WHEN", "THEN", "ELSE", "END", "IN", "ANY", "EXISTS", "NOT", "NULL", "IS", "BETWEEN", "AND", "OR",
-    "SYMMETRIC", "count", "sum", "row_number", "OVER", "PARTITION", "ROWS", "VALUES", "INSERT", "INTO", "UPDATE", "SET",
-    "DELETE", "CREATE", "TABLE", "VIEW", "MATERIALIZED", "int", "text", "PRIMARY", "KEY", "CHECK", "DEFAULT", "::", "[",
-    "]", "ARRAY", "ROW", "LIMIT", "OFFSET", "DISTINCT", "WITH", "generate_series", "INTERVAL", "DATE", "EXTRACT", ";",
-    "COPY", "TO", "STDOUT", "SUBSCRIBE", "EXPLAIN", "PLAN", "FOR", "DROP", "CASCADE", "IF", "RETURNING", "CONFLICT", "DO",
+    "SELECT",
+    "FROM",
+    "WHERE",
+    "GROUP",
+    "BY",
+    "ORDER",
+    "t",
+    "u",
+    "a",
+    "b",
+    "x",
+    "(",
+    ")",
+    ",",
+    ".",
+    "*",
+    "+",
+    "-",
+    "=",
+    "<",
+    "1",
+    "2.5",
+    "'s'",
+    "$1",
+    "AS",
+    "OF",
+    "JOIN",
+    "LEFT",
+    "ON",
+    "USING",
+    "NATURAL",
+    "LATERAL",
+    "UNION",
+    "ALL",
+    "EXCEPT",
+    "CASE",
+    "WHEN",
+    "THEN",
+    "ELSE",
+    "END",
+    "IN",
+    "ANY",
+    "EXISTS",
+    "NOT",
+    "NULL",
+    "IS",
+    "BETWEEN",
+    "AND",
+    "OR",
+    "SYMMETRIC",
+    "count",
+    "sum",
+    "row_number",
+    "OVER",
+    "PARTITION",
+    "ROWS",
+    "VALUES",
+    "INSERT",
+    "INTO",
+    "UPDATE",
+    "SET",
+    "DELETE",
+    "CREATE",
+    "TABLE",
+    "VIEW",
+    "MATERIALIZED",
+    "int",
+    "text",
+    "PRIMARY",
+    "KEY",
+    "CHECK",
+    "DEFAULT",
+    "::",
+    "[",
+    "]",
+    "ARRAY",
+    "ROW",
+    "LIMIT",
+    "OFFSET",
+    "DISTINCT",
+    "WITH",
+    "generate_series",
+    "INTERVAL",
+    "DATE",
+    "EXTRACT",
+    ";",
+    "COPY",
+    "TO",
+    "STDOUT",
+    "SUBSCRIBE",
+    "EXPLAIN",
+    "PLAN",
+    "FOR",
+    "DROP",
+    "CASCADE",
+    "IF",
+    "RETURNING",
+    "CONFLICT",
+    "DO",
 ];
 
 proptest! {
@@ -39,9 +131,21 @@ proptest! {
 #[test]
 fn deep_nesting_is_refused() {
     let session = Session::with_tables();
-    for (open, middle, close) in [("(", "1", ")"), ("- ", "1", ""), ("NOT ", "true", ""), ("abs(", "1", ")"), ("CASE WHEN true THEN ", "1", " END"), ("ARRAY[", "1", "]"), ("(SELECT ", "1", ")")] {
+    for (open, middle, close) in [
+        ("(", "1", ")"),
+        ("- ", "1", ""),
+        ("NOT ", "true", ""),
+        ("abs(", "1", ")"),
+        ("CASE WHEN true THEN ", "1", " END"),
+        ("ARRAY[", "1", "]"),
+        ("(SELECT ", "1", ")"),
+    ] {
         for depth in [30, 1_000, 50_000] {
-            let sql = format!("SELECT {}{middle}{}", open.repeat(depth), close.repeat(depth));
+            let sql = format!(
+                "SELECT {}{middle}{}",
+                open.repeat(depth),
+                close.repeat(depth)
+            );
             let result = session.plan(&sql);
             if depth > 30 {
                 assert_eq!(result.unwrap_err().code.as_str(), "54001", "{open} {depth}");
@@ -53,8 +157,15 @@ fn deep_nesting_is_refused() {
 #[test]
 fn long_chains_are_planned_or_refused() {
     let session = Session::with_tables();
-    session.plan(&format!("SELECT 1 WHERE true{}", " AND 1 = 1".repeat(2_000))).unwrap();
-    session.plan(&format!("SELECT 1 WHERE 1 IN (1{})", ", 2".repeat(10_000))).unwrap();
+    session
+        .plan(&format!(
+            "SELECT 1 WHERE true{}",
+            " AND 1 = 1".repeat(2_000)
+        ))
+        .unwrap();
+    session
+        .plan(&format!("SELECT 1 WHERE 1 IN (1{})", ", 2".repeat(10_000)))
+        .unwrap();
     for chain in [" + 1", " AND true", " UNION ALL SELECT 1", "::int"] {
         for length in [300, 5_000, 200_000] {
             let _ = session.plan(&format!("SELECT 1{}", chain.repeat(length)));
@@ -70,5 +181,7 @@ fn large_texts_take_linear_time() {
     let long = format!("SELECT '{}'", "x".repeat(20_000_000));
     session.plan(&long).unwrap();
     let rows = vec!["(1, 'x', 2.5, NULL)"; 20_000].join(",");
-    session.plan(&format!("INSERT INTO t VALUES {rows}")).unwrap();
+    session
+        .plan(&format!("INSERT INTO t VALUES {rows}"))
+        .unwrap();
 }

@@ -15,7 +15,10 @@ pub struct Session {
 
 impl Session {
     pub fn new() -> Session {
-        Session { catalog: Catalog::new(), path: vec!["public".to_string()] }
+        Session {
+            catalog: Catalog::new(),
+            path: vec!["public".to_string()],
+        }
     }
 
     /// With the tables of most tests.
@@ -29,7 +32,11 @@ impl Session {
         session
     }
 
-    pub fn plan_with(&self, sql: &str, params: &[Option<ScalarType>]) -> Result<Planned, PlanError> {
+    pub fn plan_with(
+        &self,
+        sql: &str,
+        params: &[Option<ScalarType>],
+    ) -> Result<Planned, PlanError> {
         let context = PlanContext {
             catalog: &self.catalog,
             search_path: &self.path,
@@ -80,22 +87,36 @@ impl Session {
                 params: &[],
                 environment: None,
             };
-            let planned = plan(&parsed, &context).unwrap_or_else(|e| panic!("{}: {e:?}", parsed.sql));
+            let planned =
+                plan(&parsed, &context).unwrap_or_else(|e| panic!("{}: {e:?}", parsed.sql));
             self.apply(planned.plan);
         }
     }
 
     fn put(&mut self, schema: Option<GlobalId>, name: String, kind: ObjectKind) {
         let id = self.catalog.next_id();
-        let object = Object { id, schema, name, created: Timestamp::MIN, comment: None, kind };
-        self.catalog = self.catalog.apply(&[Change { old: None, new: Some(Arc::new(object)) }]);
+        let object = Object {
+            id,
+            schema,
+            name,
+            created: Timestamp::MIN,
+            comment: None,
+            kind,
+        };
+        self.catalog = self.catalog.apply(&[Change {
+            old: None,
+            new: Some(Arc::new(object)),
+        }]);
     }
 
     fn change(&mut self, id: GlobalId, f: impl FnOnce(&mut Object)) {
         let old = self.catalog.get(id).unwrap().clone();
         let mut new = (*old).clone();
         f(&mut new);
-        self.catalog = self.catalog.apply(&[Change { old: Some(old), new: Some(Arc::new(new)) }]);
+        self.catalog = self.catalog.apply(&[Change {
+            old: Some(old),
+            new: Some(Arc::new(new)),
+        }]);
     }
 
     fn apply(&mut self, plan: Plan) {
@@ -107,21 +128,34 @@ impl Session {
                 for (i, c) in constraints.iter_mut().enumerate() {
                     c.id = GlobalId(first + i as u32);
                 }
-                let table = Table { columns: plan.columns, constraints, append_only: plan.append_only };
+                let table = Table {
+                    columns: plan.columns,
+                    constraints,
+                    append_only: plan.append_only,
+                };
                 self.put(Some(plan.schema), plan.name, ObjectKind::Table(table));
             }
             Plan::CreateView(plan) => match plan.replace {
                 Some(id) => self.change(id, |o| o.kind = ObjectKind::View(plan.view)),
                 None if plan.materialized => {
-                    self.put(Some(plan.schema), plan.name, ObjectKind::MaterializedView(plan.view));
+                    self.put(
+                        Some(plan.schema),
+                        plan.name,
+                        ObjectKind::MaterializedView(plan.view),
+                    );
                 }
                 None => self.put(Some(plan.schema), plan.name, ObjectKind::View(plan.view)),
             },
             Plan::CreateIndex(plan) => {
-                let index = Index { on: plan.on, keys: plan.keys };
+                let index = Index {
+                    on: plan.on,
+                    keys: plan.keys,
+                };
                 self.put(Some(plan.schema), plan.name, ObjectKind::Index(index));
             }
-            Plan::Rename { id: Some(id), to, .. } => self.change(id, |o| o.name = to),
+            Plan::Rename {
+                id: Some(id), to, ..
+            } => self.change(id, |o| o.name = to),
             Plan::RenameColumn { id, column, to } => self.change(id, |o| {
                 if let ObjectKind::Table(t) = &mut o.kind {
                     t.columns[column].name = to;
@@ -130,7 +164,10 @@ impl Session {
             Plan::Drop { ids, .. } => {
                 for id in ids {
                     let old = self.catalog.get(id).unwrap().clone();
-                    self.catalog = self.catalog.apply(&[Change { old: Some(old), new: None }]);
+                    self.catalog = self.catalog.apply(&[Change {
+                        old: Some(old),
+                        new: None,
+                    }]);
                 }
             }
             other => panic!("not applied: {other:?}"),
@@ -143,9 +180,17 @@ impl Session {
         let desc = crate::result_desc(&plan).expect("rows");
         let column = |c: &everview_repr::ColumnDesc| {
             let null = if c.ty.nullable { "?" } else { "" };
-            format!("{}:{}{null}", c.name, c.ty.scalar.sql_name_with(c.ty.typmod))
+            format!(
+                "{}:{}{null}",
+                c.name,
+                c.ty.scalar.sql_name_with(c.ty.typmod)
+            )
         };
-        desc.columns.iter().map(column).collect::<Vec<_>>().join(" ")
+        desc.columns
+            .iter()
+            .map(column)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// The error as `code position message`.

@@ -30,7 +30,11 @@ enum Stop {
 /// What reading the expression gives over [`super::generate::table`].
 pub fn outcome(expr: &RelExpr) -> Outcome {
     match eval(expr, &BTreeMap::new()) {
-        Ok(bag) if !bag.keys().any(|r| r.iter().any(|d| matches!(d, Datum::Error(_)))) => {
+        Ok(bag)
+            if !bag
+                .keys()
+                .any(|r| r.iter().any(|d| matches!(d, Datum::Error(_)))) =>
+        {
             Outcome::Rows(bag)
         }
         Ok(_) | Err(Stop::Error) => Outcome::Fails,
@@ -52,7 +56,10 @@ fn add(bag: &mut Bag, row: Row, diff: i64) {
 }
 
 /// The key of a row, or none if it fails.
-fn key_of<'e>(exprs: impl IntoIterator<Item = &'e ScalarExpr>, row: &Row) -> Result<key::Key, Stop> {
+fn key_of<'e>(
+    exprs: impl IntoIterator<Item = &'e ScalarExpr>,
+    row: &Row,
+) -> Result<key::Key, Stop> {
     let arena = RowArena::new();
     let datums = row.unpack();
     let mut out = Vec::new();
@@ -73,8 +80,12 @@ fn eval(expr: &RelExpr, env: &BTreeMap<LocalId, Bag>) -> Result<Bag, Stop> {
                 add(&mut out, row.clone(), *diff);
             }
         }
-        RelExpr::Get { id: Id::Global(id), .. } => return Ok(super::generate::table(*id)),
-        RelExpr::Get { id: Id::Local(id), .. } => return Ok(env[id].clone()),
+        RelExpr::Get {
+            id: Id::Global(id), ..
+        } => return Ok(super::generate::table(*id)),
+        RelExpr::Get {
+            id: Id::Local(id), ..
+        } => return Ok(env[id].clone()),
         RelExpr::Let { id, value, body } => {
             let mut env = env.clone();
             env.insert(*id, eval(value, &env)?);
@@ -83,7 +94,11 @@ fn eval(expr: &RelExpr, env: &BTreeMap<LocalId, Bag>) -> Result<Bag, Stop> {
         RelExpr::Project { input, outputs } => {
             for (row, diff) in eval(input, env)? {
                 let datums = row.unpack();
-                add(&mut out, Row::pack(outputs.iter().map(|c| datums[*c])), diff);
+                add(
+                    &mut out,
+                    Row::pack(outputs.iter().map(|c| datums[*c])),
+                    diff,
+                );
             }
         }
         RelExpr::Map { input, scalars } => {
@@ -102,7 +117,10 @@ fn eval(expr: &RelExpr, env: &BTreeMap<LocalId, Bag>) -> Result<Bag, Stop> {
                 let arena = RowArena::new();
                 let datums = row.unpack();
                 let results: Vec<_> = predicates.iter().map(|p| p.eval(&datums, &arena)).collect();
-                if results.iter().any(|d| matches!(d, Datum::Null | Datum::Bool(false))) {
+                if results
+                    .iter()
+                    .any(|d| matches!(d, Datum::Null | Datum::Bool(false)))
+                {
                     continue;
                 }
                 if results.iter().any(|d| matches!(d, Datum::Error(_))) {
@@ -111,28 +129,44 @@ fn eval(expr: &RelExpr, env: &BTreeMap<LocalId, Bag>) -> Result<Bag, Stop> {
                 add(&mut out, row.clone(), diff);
             }
         }
-        RelExpr::Join { inputs, equivalences } => return join(inputs, equivalences, env),
-        RelExpr::Reduce { input, group_key, aggregates } => {
+        RelExpr::Join {
+            inputs,
+            equivalences,
+        } => return join(inputs, equivalences, env),
+        RelExpr::Reduce {
+            input,
+            group_key,
+            aggregates,
+        } => {
             let mut groups: BTreeMap<key::Key, Vec<(Row, u64)>> = BTreeMap::new();
             for (row, diff) in eval(input, env)? {
                 let key = key_of(group_key, &row)?;
-                groups.entry(key).or_default().push((row, u64::try_from(diff).expect("not negated")));
+                groups
+                    .entry(key)
+                    .or_default()
+                    .push((row, u64::try_from(diff).expect("not negated")));
             }
             for rows in groups.values() {
                 let arena = RowArena::new();
                 let unpacked: Vec<_> = rows.iter().map(|(r, n)| (r.unpack(), *n)).collect();
-                let keys = unpacked.iter().map(|(datums, _)| {
-                    Row::pack(group_key.iter().map(|k| k.eval(datums, &arena)))
-                });
+                let keys = unpacked
+                    .iter()
+                    .map(|(datums, _)| Row::pack(group_key.iter().map(|k| k.eval(datums, &arena))));
                 let least = keys.min().expect("a group has rows");
-                let results = aggregates.iter().map(|a| {
-                    a.eval_rows(&mut unpacked.iter().map(|(d, n)| (&d[..], *n)), &arena)
-                });
+                let results = aggregates
+                    .iter()
+                    .map(|a| a.eval_rows(&mut unpacked.iter().map(|(d, n)| (&d[..], *n)), &arena));
                 let results: Vec<_> = results.collect();
                 add(&mut out, Row::pack(least.iter().chain(results)), 1);
             }
         }
-        RelExpr::TopK { input, group_key, order_key, limit, offset } => {
+        RelExpr::TopK {
+            input,
+            group_key,
+            order_key,
+            limit,
+            offset,
+        } => {
             let key_exprs: Vec<_> = group_key.iter().copied().map(ScalarExpr::Column).collect();
             let mut groups: BTreeMap<key::Key, Vec<(Vec<u8>, Row)>> = BTreeMap::new();
             for (row, diff) in eval(input, env)? {
@@ -164,8 +198,13 @@ fn eval(expr: &RelExpr, env: &BTreeMap<LocalId, Bag>) -> Result<Bag, Stop> {
                     let arena = RowArena::new();
                     let datums = row.unpack();
                     let mut order = Vec::new();
-                    function.order_by.iter().for_each(|o| o.push_key(&mut order, &datums, &arena));
-                    let part = parts.entry(key_of(&function.partition_by, row)?).or_default();
+                    function
+                        .order_by
+                        .iter()
+                        .for_each(|o| o.push_key(&mut order, &datums, &arena));
+                    let part = parts
+                        .entry(key_of(&function.partition_by, row)?)
+                        .or_default();
                     part.push((order, row.clone(), at));
                 }
                 for mut part in parts.into_values() {
@@ -194,7 +233,9 @@ fn eval(expr: &RelExpr, env: &BTreeMap<LocalId, Bag>) -> Result<Bag, Stop> {
         }
         RelExpr::Union { inputs } => {
             for input in inputs {
-                eval(input, env)?.into_iter().for_each(|(row, diff)| add(&mut out, row, diff));
+                eval(input, env)?
+                    .into_iter()
+                    .for_each(|(row, diff)| add(&mut out, row, diff));
             }
         }
         RelExpr::ArrangeBy { input, .. } => return eval(input, env),

@@ -4,7 +4,9 @@ use super::evaluate::Bag;
 use everview_expr::aggregate::OrderExpr;
 use everview_expr::resolve::{resolve_aggregate, resolve_operator};
 use everview_expr::window::{Frame, FrameBound, FrameUnits, WindowFunc};
-use everview_expr::{AggregateExpr, CallTypes, Id, LocalId, RelExpr, RelationType, ScalarExpr, WindowExpr};
+use everview_expr::{
+    AggregateExpr, CallTypes, Id, LocalId, RelExpr, RelationType, ScalarExpr, WindowExpr,
+};
 use everview_repr::{ColumnOrder, Datum, GlobalId, Row, RowArena, ScalarType, Typmod};
 
 /// The type of every table: two integers of which the first is never NULL, and a numeric.
@@ -25,22 +27,43 @@ pub fn table_type(id: GlobalId) -> RelationType {
 pub fn table(id: GlobalId) -> Bag {
     let i = Some;
     let rows: &[(i32, Option<i32>, Option<&str>, i64)] = match id.0 {
-        0 => &[(0, i(0), Some("1.0"), 1), (1, i(0), Some("1.00"), 2), (1, None, None, 1), (2, i(1), Some("2"), 1)],
-        1 => &[(1, i(1), Some("1"), 1), (2, None, Some("1.00"), 1), (0, i(2), None, 3)],
-        _ => &[(0, None, Some("1.0"), 1), (1, i(1), None, 1), (2, i(1), Some("2.0"), 1)],
+        0 => &[
+            (0, i(0), Some("1.0"), 1),
+            (1, i(0), Some("1.00"), 2),
+            (1, None, None, 1),
+            (2, i(1), Some("2"), 1),
+        ],
+        1 => &[
+            (1, i(1), Some("1"), 1),
+            (2, None, Some("1.00"), 1),
+            (0, i(2), None, 3),
+        ],
+        _ => &[
+            (0, None, Some("1.0"), 1),
+            (1, i(1), None, 1),
+            (2, i(1), Some("2.0"), 1),
+        ],
     };
-    rows.iter().map(|(a, b, c, n)| (row(*a, *b, *c), *n)).collect()
+    rows.iter()
+        .map(|(a, b, c, n)| (row(*a, *b, *c), *n))
+        .collect()
 }
 
 fn row(a: i32, b: Option<i32>, c: Option<&str>) -> Row {
     let arena = RowArena::new();
-    let c = c.map_or(Datum::Null, |c| arena.numeric(&c.parse().expect("a numeric")));
+    let c = c.map_or(Datum::Null, |c| {
+        arena.numeric(&c.parse().expect("a numeric"))
+    });
     Row::pack([Datum::Int32(a), b.map_or(Datum::Null, Datum::Int32), c])
 }
 
 /// The expression on a tape.
 pub fn relation(tape: &[u8]) -> RelExpr {
-    let mut tape = Tape { bytes: tape.iter(), locals: vec![], next: 0 };
+    let mut tape = Tape {
+        bytes: tape.iter(),
+        locals: vec![],
+        next: 0,
+    };
     tape.relation(5)
 }
 
@@ -60,13 +83,22 @@ pub fn operator(name: &str, args: Vec<ScalarExpr>, types: &[ScalarType]) -> Scal
         time_zone: "UTC".into(),
         environment: None,
     };
-    ScalarExpr::Call { func: resolved.func, args, types: types.into() }
+    ScalarExpr::Call {
+        func: resolved.func,
+        args,
+        types: types.into(),
+    }
 }
 
 /// A call of an aggregate.
 pub fn aggregate(name: &str, arg: Option<usize>, types: &RelationType) -> AggregateExpr {
-    let arg_types: Vec<_> = arg.iter().map(|c| types.columns[*c].scalar.clone()).collect();
-    let resolved = resolve_aggregate(name, &arg_types).expect("an aggregate").expect("a signature");
+    let arg_types: Vec<_> = arg
+        .iter()
+        .map(|c| types.columns[*c].scalar.clone())
+        .collect();
+    let resolved = resolve_aggregate(name, &arg_types)
+        .expect("an aggregate")
+        .expect("a signature");
     AggregateExpr {
         func: resolved.func,
         args: arg.into_iter().map(ScalarExpr::Column).collect(),
@@ -98,7 +130,10 @@ impl Tape<'_> {
             }
             _ => {
                 let id = GlobalId(n as u32 % 3);
-                RelExpr::Get { id: Id::Global(id), ty: table_type(id) }
+                RelExpr::Get {
+                    id: Id::Global(id),
+                    ty: table_type(id),
+                }
             }
         }
     }
@@ -112,7 +147,9 @@ impl Tape<'_> {
             1 | 2 => {
                 let input = self.relation(depth - 1);
                 let ty = input.ty();
-                let predicates = (0..1 + self.pick(2)).map(|_| self.boolean(&ty, 2)).collect();
+                let predicates = (0..1 + self.pick(2))
+                    .map(|_| self.boolean(&ty, 2))
+                    .collect();
                 input.filter(predicates)
             }
             3 => {
@@ -124,21 +161,36 @@ impl Tape<'_> {
                 let input = self.relation(depth - 1);
                 let arity = input.arity();
                 let outputs = (0..1 + self.pick(3)).map(|_| self.pick(arity)).collect();
-                if arity == 0 { input } else { input.project(outputs) }
+                if arity == 0 {
+                    input
+                } else {
+                    input.project(outputs)
+                }
             }
             5..=7 => self.join(depth),
             8 => {
                 let input = self.relation(depth - 1);
                 let ty = input.ty();
-                let group_key = (0..self.pick(3)).map(|_| ScalarExpr::Column(self.pick(ty.arity())));
-                let group_key: Vec<_> = if ty.arity() == 0 { vec![] } else { group_key.collect() };
-                let aggregates = (0..self.pick(3)).map(|_| match (self.pick(3), self.typed(&ty, &ScalarType::Int32)) {
-                    (1, Some(column)) => aggregate("sum", Some(column), &ty),
-                    (2, Some(column)) => aggregate("min", Some(column), &ty),
-                    _ => aggregate("count", None, &ty),
+                let group_key =
+                    (0..self.pick(3)).map(|_| ScalarExpr::Column(self.pick(ty.arity())));
+                let group_key: Vec<_> = if ty.arity() == 0 {
+                    vec![]
+                } else {
+                    group_key.collect()
+                };
+                let aggregates = (0..self.pick(3)).map(|_| {
+                    match (self.pick(3), self.typed(&ty, &ScalarType::Int32)) {
+                        (1, Some(column)) => aggregate("sum", Some(column), &ty),
+                        (2, Some(column)) => aggregate("min", Some(column), &ty),
+                        _ => aggregate("count", None, &ty),
+                    }
                 });
                 let aggregates = aggregates.collect();
-                RelExpr::Reduce { input: Box::new(input), group_key, aggregates }
+                RelExpr::Reduce {
+                    input: Box::new(input),
+                    group_key,
+                    aggregates,
+                }
             }
             9 => self.relation(depth - 1).distinct(),
             10 => {
@@ -149,7 +201,9 @@ impl Tape<'_> {
                 }
                 RelExpr::TopK {
                     group_key: (0..self.pick(2)).map(|_| self.pick(arity)).collect(),
-                    order_key: (0..self.pick(2)).map(|_| ColumnOrder::ascending(self.pick(arity))).collect(),
+                    order_key: (0..self.pick(2))
+                        .map(|_| ColumnOrder::ascending(self.pick(arity)))
+                        .collect(),
                     limit: Some(self.pick(3) as u64),
                     offset: self.pick(2) as u64,
                     input: Box::new(input),
@@ -157,14 +211,22 @@ impl Tape<'_> {
             }
             11 => {
                 let value = self.relation(depth - 1);
-                let value = if self.pick(2) == 0 { value.distinct() } else { value };
+                let value = if self.pick(2) == 0 {
+                    value.distinct()
+                } else {
+                    value
+                };
                 let id = LocalId(self.next);
                 self.next += 1;
                 let ty = value.ty();
                 self.locals.push((id, ty));
                 let body = self.join(depth);
                 self.locals.pop();
-                RelExpr::Let { id, value: Box::new(value), body: Box::new(body) }
+                RelExpr::Let {
+                    id,
+                    value: Box::new(value),
+                    body: Box::new(body),
+                }
             }
             12 => {
                 let input = self.relation(depth - 1);
@@ -185,7 +247,9 @@ impl Tape<'_> {
                 let window = WindowExpr {
                     func: WindowFunc::RowNumber,
                     args: vec![],
-                    partition_by: (0..self.pick(2)).map(|_| ScalarExpr::Column(self.pick(arity))).collect(),
+                    partition_by: (0..self.pick(2))
+                        .map(|_| ScalarExpr::Column(self.pick(arity)))
+                        .collect(),
                     order_by: (0..self.pick(2))
                         .map(|_| OrderExpr {
                             expr: ScalarExpr::Column(self.pick(arity)),
@@ -200,34 +264,56 @@ impl Tape<'_> {
                     },
                     result: ScalarType::Int64.not_null(),
                 };
-                let number = RelExpr::Window { input: Box::new(input), functions: vec![window] };
-                let limit = ScalarExpr::literal(Datum::Int64(self.pick(3) as i64), ScalarType::Int64);
+                let number = RelExpr::Window {
+                    input: Box::new(input),
+                    functions: vec![window],
+                };
+                let limit =
+                    ScalarExpr::literal(Datum::Int64(self.pick(3) as i64), ScalarType::Int64);
                 let types = [ScalarType::Int64, ScalarType::Int64];
                 let operands = vec![ScalarExpr::Column(arity), limit];
-                number.filter(vec![operator("<=", operands, &types)]).project((0..arity).collect())
+                number
+                    .filter(vec![operator("<=", operands, &types)])
+                    .project((0..arity).collect())
             }
         }
     }
 
     fn join(&mut self, depth: usize) -> RelExpr {
-        let inputs: Vec<_> = (0..2 + self.pick(4) / 3).map(|_| self.relation(depth.min(3) - 1)).collect();
-        let joined = RelExpr::Join { inputs, equivalences: vec![] };
+        let inputs: Vec<_> = (0..2 + self.pick(4) / 3)
+            .map(|_| self.relation(depth.min(3) - 1))
+            .collect();
+        let joined = RelExpr::Join {
+            inputs,
+            equivalences: vec![],
+        };
         let ty = joined.ty();
-        let RelExpr::Join { inputs, .. } = joined else { unreachable!() };
+        let RelExpr::Join { inputs, .. } = joined else {
+            unreachable!()
+        };
         let mut equivalences = vec![];
         for _ in 0..self.pick(2) {
-            if let (Some(a), Some(b)) = (self.typed(&ty, &ScalarType::Int32), self.typed(&ty, &ScalarType::Int32)) {
+            if let (Some(a), Some(b)) = (
+                self.typed(&ty, &ScalarType::Int32),
+                self.typed(&ty, &ScalarType::Int32),
+            ) {
                 if a != b {
                     equivalences.push(vec![ScalarExpr::Column(a), ScalarExpr::Column(b)]);
                 }
             }
         }
         let predicates = (0..self.pick(3)).map(|_| self.boolean(&ty, 1)).collect();
-        RelExpr::Join { inputs, equivalences }.filter(predicates)
+        RelExpr::Join {
+            inputs,
+            equivalences,
+        }
+        .filter(predicates)
     }
 
     fn typed(&mut self, ty: &RelationType, scalar: &ScalarType) -> Option<usize> {
-        let fit: Vec<_> = (0..ty.arity()).filter(|c| ty.columns[*c].scalar == *scalar).collect();
+        let fit: Vec<_> = (0..ty.arity())
+            .filter(|c| ty.columns[*c].scalar == *scalar)
+            .collect();
         (!fit.is_empty()).then(|| fit[self.pick(fit.len())])
     }
 
@@ -236,13 +322,20 @@ impl Tape<'_> {
         match self.pick(if depth == 0 { 4 } else { 7 }) {
             0 => ScalarExpr::literal(Datum::Int32(self.pick(3) as i32), ScalarType::Int32),
             1 if depth > 0 => ScalarExpr::literal_null(ScalarType::Int32),
-            4 => operator("/", vec![self.integer(ty, depth - 1), self.integer(ty, depth - 1)], &both),
+            4 => operator(
+                "/",
+                vec![self.integer(ty, depth - 1), self.integer(ty, depth - 1)],
+                &both,
+            ),
             5 => ScalarExpr::If {
                 condition: Box::new(self.boolean(ty, depth - 1)),
                 then: Box::new(self.integer(ty, depth - 1)),
                 els: Box::new(self.integer(ty, depth - 1)),
             },
-            6 => ScalarExpr::Coalesce(vec![self.integer(ty, depth - 1), self.integer(ty, depth - 1)]),
+            6 => ScalarExpr::Coalesce(vec![
+                self.integer(ty, depth - 1),
+                self.integer(ty, depth - 1),
+            ]),
             _ => match self.typed(ty, &ScalarType::Int32) {
                 Some(column) => ScalarExpr::Column(column),
                 None => ScalarExpr::literal(Datum::Int32(1), ScalarType::Int32),
@@ -253,9 +346,20 @@ impl Tape<'_> {
     fn boolean(&mut self, ty: &RelationType, depth: usize) -> ScalarExpr {
         let both = [ScalarType::Int32, ScalarType::Int32];
         match self.pick(if depth == 0 { 6 } else { 10 }) {
-            0..=2 => operator("=", vec![self.integer(ty, depth / 2), self.integer(ty, depth / 2)], &both),
-            3 => operator("<", vec![self.integer(ty, depth / 2), self.integer(ty, depth / 2)], &both),
-            4 => match (self.typed(ty, &ScalarType::Numeric), self.typed(ty, &ScalarType::Numeric)) {
+            0..=2 => operator(
+                "=",
+                vec![self.integer(ty, depth / 2), self.integer(ty, depth / 2)],
+                &both,
+            ),
+            3 => operator(
+                "<",
+                vec![self.integer(ty, depth / 2), self.integer(ty, depth / 2)],
+                &both,
+            ),
+            4 => match (
+                self.typed(ty, &ScalarType::Numeric),
+                self.typed(ty, &ScalarType::Numeric),
+            ) {
                 (Some(a), Some(b)) => {
                     let args = vec![ScalarExpr::Column(a), ScalarExpr::Column(b)];
                     operator("=", args, &[ScalarType::Numeric, ScalarType::Numeric])
@@ -263,8 +367,14 @@ impl Tape<'_> {
                 _ => ScalarExpr::literal_true(),
             },
             5 => ScalarExpr::IsNull(Box::new(self.integer(ty, 0))),
-            6 => ScalarExpr::And(vec![self.boolean(ty, depth - 1), self.boolean(ty, depth - 1)]),
-            7 => ScalarExpr::Or(vec![self.boolean(ty, depth - 1), self.boolean(ty, depth - 1)]),
+            6 => ScalarExpr::And(vec![
+                self.boolean(ty, depth - 1),
+                self.boolean(ty, depth - 1),
+            ]),
+            7 => ScalarExpr::Or(vec![
+                self.boolean(ty, depth - 1),
+                self.boolean(ty, depth - 1),
+            ]),
             8 => ScalarExpr::Not(Box::new(self.boolean(ty, depth - 1))),
             _ => ScalarExpr::literal_null(ScalarType::Bool),
         }

@@ -1,0 +1,246 @@
+//! INSERT, UPDATE, DELETE and TRUNCATE: what a statement adds to its transaction.
+
+use crate::coordinator::Shared;
+use crate::error::Error;
+use crate::table::StoredTable;
+use crate::tables::AsOf;
+use crate::transaction::Transaction;
+use everview_expr::ScalarExpr;
+use everview_repr::{Datum, Diff, GlobalId, Row, RowArena, SqlState};
+use everview_sql::plan::{ConflictUpdate, OnConflict, Returning};
+use std::sync::Arc;
+
+/// How many rows a statement changed, and what RETURNING gives.
+#[derive(Debug, Default)]
+pub(crate) struct Changed {
+    pub count: u64,
+    pub returned: Vec<Row>,
+}
+
+/// Inserts rows, each as often as its multiplicity says.
+pub(crate) fn insert(
+    shared: &Shared,
+    transaction: &mut Transaction,
+    table: &Arc<StoredTable>,
+    rows: Vec<(Row, Diff)>,
+    on_conflict: Option<&OnConflict>,
+    returning: Option<&Returning>,
+) -> Result<Changed, Error> {
+    let mut changed = Changed::default();
+    // DO UPDATE must not meet a row twice: what this statement wrote is remembered by key.
+    let mut touched = std::collections::BTreeSet::new();
+    for (row, diff) in rows {
+        for _ in 0..diff.max(0) {
+            table.check(&row)?;
+            let written = match on_conflict {
+                None => {
+                    insert_row(shared, transaction, table, row.clone())?;
+                    Some(row.clone())
+                }
+                Some(conflict) => upsert(
+                    shared,
+                    transaction,
+                    table,
+                    row.clone(),
+                    conflict,
+                    &mut touched,
+                )?,
+            };
+            if let Some(written) = written {
+                changed.count += 1;
+                if let Some(returning) = returning {
+                    changed.returned.push(project(&written, &returning.exprs)?);
+                }
+            }
+        }
+    }
+    Ok(changed)
+}
+
+fn insert_row(
+    shared: &Shared,
+    transaction: &mut Transaction,
+    table: &Arc<StoredTable>,
+    row: Row,
+) -> Result<(), Error> {
+    let below = AsOf {
+        tables: &shared.tables,
+        as_of: transaction.snapshot,
+    };
+    let Transaction { writes, reads, .. } = transaction;
+    writes
+        .entry(table.id)
+        .or_default()
+        .insert(table, row, &below, reads)
+}
+
+/// Inserts a row, or does what ON CONFLICT says; gives the row written, if any.
+fn upsert(
+    shared: &Shared,
+    transaction: &mut Transaction,
+    table: &Arc<StoredTable>,
+    row: Row,
+    conflict: &OnConflict,
+    touched: &mut std::collections::BTreeSet<(GlobalId, Vec<u8>)>,
+) -> Result<Option<Row>, Error> {
+    let below = AsOf {
+        tables: &shared.tables,
+        as_of: transaction.snapshot,
+    };
+    let datums = row.unpack();
+    let mut existing = None;
+    let arbiters = table
+        .unique
+        .iter()
+        .filter(|u| conflict.constraint.is_none_or(|c| c == u.constraint));
+    for unique in arbiters {
+        let Some(key) = unique.key(&datums) else {
+            continue;
+        };
+        let Transaction { writes, reads, .. } = &mut *transaction;
+        let writes = writes.entry(table.id).or_default();
+        if let Some(found) = writes.find(table, unique, &key, &below, reads)? {
+            existing = Some((unique.constraint, key, found));
+            break;
+        }
+    }
+    drop(datums);
+    let remember = |row: &Row, touched: &mut std::collections::BTreeSet<_>| {
+        for (unique, key) in crate::transaction::unique_keys(table, row) {
+            touched.insert((unique.constraint, key));
+        }
+    };
+    match (existing, &conflict.update) {
+        (None, _) => {
+            insert_row(shared, transaction, table, row.clone())?;
+            remember(&row, touched);
+            Ok(Some(row))
+        }
+        (Some(_), None) => Ok(None),
+        (Some((constraint, key, old)), Some(update)) => {
+            if touched.contains(&(constraint, key)) {
+                return Err(Error::new(
+                    SqlState::CARDINALITY_VIOLATION,
+                    "ON CONFLICT DO UPDATE command cannot affect row a second time",
+                )
+                .with_hint("Ensure that no rows proposed for insertion within the same command have duplicate constrained values."));
+            }
+            if table.append_only {
+                return Err(append_only(table, "update"));
+            }
+            let Some(new) = updated(&old, &row, update)? else {
+                return Ok(None);
+            };
+            table.check(&new)?;
+            transaction.table(table.id).delete(table, old);
+            insert_row(shared, transaction, table, new.clone())?;
+            remember(&new, touched);
+            Ok(Some(new))
+        }
+    }
+}
+
+/// The row that DO UPDATE makes of an existing and an excluded one; none if its WHERE is not true.
+fn updated(old: &Row, excluded: &Row, update: &ConflictUpdate) -> Result<Option<Row>, Error> {
+    let arena = RowArena::new();
+    let mut datums = old.unpack();
+    datums.extend(excluded.iter());
+    if let Some(filter) = &update.filter {
+        match filter.eval(&datums, &arena) {
+            Datum::Bool(true) => {}
+            Datum::Error(error) => return Err(error.to_error().into()),
+            _ => return Ok(None),
+        }
+    }
+    evaluate(&update.row, &datums, &arena).map(Some)
+}
+
+fn project(row: &Row, exprs: &[ScalarExpr]) -> Result<Row, Error> {
+    evaluate(exprs, &row.unpack(), &RowArena::new())
+}
+
+fn evaluate<'a>(
+    exprs: &'a [ScalarExpr],
+    datums: &[Datum<'a>],
+    arena: &'a RowArena,
+) -> Result<Row, Error> {
+    let values: Vec<_> = exprs.iter().map(|e| e.eval(datums, arena)).collect();
+    match values.iter().find_map(|d| {
+        if let Datum::Error(e) = d {
+            Some(e)
+        } else {
+            None
+        }
+    }) {
+        Some(error) => Err(error.to_error().into()),
+        None => Ok(Row::pack(values)),
+    }
+}
+
+/// Deletes rows: each source row is an old row and RETURNING's columns.
+pub(crate) fn delete(
+    transaction: &mut Transaction,
+    table: &Arc<StoredTable>,
+    source: Vec<(Row, Diff)>,
+) -> Result<Changed, Error> {
+    refuse_append_only(table, "delete from")?;
+    let arity = table.desc.arity();
+    let mut changed = Changed::default();
+    for (row, diff) in source {
+        let datums = row.unpack();
+        let old = Row::pack(datums[..arity].iter().copied());
+        let returned = Row::pack(datums[arity..].iter().copied());
+        for _ in 0..diff.max(0) {
+            transaction.table(table.id).delete(table, old.clone());
+            changed.count += 1;
+            changed.returned.push(returned.clone());
+        }
+    }
+    Ok(changed)
+}
+
+/// Updates rows: each source row is an old row, a new row and RETURNING's columns. All old rows go before the
+/// first new one comes, so that keys may change places.
+pub(crate) fn update(
+    shared: &Shared,
+    transaction: &mut Transaction,
+    table: &Arc<StoredTable>,
+    source: Vec<(Row, Diff)>,
+) -> Result<Changed, Error> {
+    refuse_append_only(table, "update")?;
+    let arity = table.desc.arity();
+    let mut changed = Changed::default();
+    let mut new_rows = Vec::new();
+    for (row, diff) in source {
+        let datums = row.unpack();
+        let old = Row::pack(datums[..arity].iter().copied());
+        let new = Row::pack(datums[arity..2 * arity].iter().copied());
+        let returned = Row::pack(datums[2 * arity..].iter().copied());
+        table.check(&new)?;
+        for _ in 0..diff.max(0) {
+            transaction.table(table.id).delete(table, old.clone());
+            new_rows.push(new.clone());
+            changed.count += 1;
+            changed.returned.push(returned.clone());
+        }
+    }
+    for new in new_rows {
+        insert_row(shared, transaction, table, new)?;
+    }
+    Ok(changed)
+}
+
+fn refuse_append_only(table: &StoredTable, what: &str) -> Result<(), Error> {
+    if table.append_only {
+        Err(append_only(table, what))
+    } else {
+        Ok(())
+    }
+}
+
+/// The error for changing rows of an append-only table.
+pub(crate) fn append_only(table: &StoredTable, what: &str) -> Error {
+    let message = format!("cannot {what} table \"{}\": it is append only", table.name);
+    Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+        .with_hint("Create the table without APPEND ONLY if its rows have to change.")
+}

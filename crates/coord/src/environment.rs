@@ -1,0 +1,234 @@
+//! What stable functions are told about the session, and what system tables show of the server.
+
+use crate::coordinator::Shared;
+use crate::ddl::view_of;
+use everview_catalog::builtin;
+use everview_catalog::{Catalog, ObjectKind};
+use everview_expr::Environment;
+use everview_repr::{Datum, EvalError, GlobalId, Row, SqlState, array};
+use std::sync::Weak;
+
+/// A snapshot of a session.
+#[derive(Debug)]
+pub(crate) struct SessionEnvironment {
+    pub shared: Weak<Shared>,
+    pub catalog: Catalog,
+    pub user: String,
+    pub database: String,
+    pub pid: i32,
+    /// timestamptz of the transaction's start.
+    pub transaction_start: i64,
+    /// timestamptz of the statement's start.
+    pub statement_start: i64,
+    pub search_path: Vec<String>,
+    pub settings: Vec<(String, String)>,
+    pub read_timestamp: everview_repr::Timestamp,
+}
+
+fn text(value: &str) -> Row {
+    Row::pack([Datum::Text(value)])
+}
+
+fn null() -> Row {
+    Row::pack([Datum::Null])
+}
+
+fn text_array<'a>(values: impl IntoIterator<Item = &'a str>) -> Row {
+    let datums: Vec<_> = values.into_iter().map(Datum::Text).collect();
+    let packed = array::build_vector(&datums);
+    Row::pack([Datum::Array(array::Array::from_packed(&packed))])
+}
+
+impl Environment for SessionEnvironment {
+    fn call(&self, function: &str, args: &[Datum<'_>]) -> Result<Row, EvalError> {
+        if let Some(result) =
+            builtin::functions::call(&self.catalog, &self.search_path, function, args)?
+        {
+            return Ok(result);
+        }
+        Ok(match function {
+            "now" | "transaction_timestamp" | "current_timestamp" => {
+                Row::pack([Datum::TimestampTz(self.transaction_start)])
+            }
+            "statement_timestamp" => Row::pack([Datum::TimestampTz(self.statement_start)]),
+            "clock_timestamp" => {
+                Row::pack([Datum::TimestampTz(crate::clock::wall_clock_timestamptz())])
+            }
+            "current_user" | "session_user" | "user" | "current_role" => text(&self.user),
+            "current_database" | "current_catalog" => text(&self.database),
+            "current_schema" => match self.schemas().first() {
+                Some(schema) => text(schema),
+                None => null(),
+            },
+            "current_schemas" => {
+                let implicit = args.first().is_some_and(Datum::is_true);
+                let schemas = self.schemas();
+                let first = implicit.then_some("pg_catalog");
+                let rest = schemas
+                    .iter()
+                    .map(String::as_str)
+                    .filter(|s| Some(*s) != first);
+                text_array(first.into_iter().chain(rest))
+            }
+            "version" => text(&version()),
+            "pg_backend_pid" => Row::pack([Datum::Int32(self.pid)]),
+            "pg_postmaster_start_time" => {
+                let started = self.shared.upgrade().map_or(0, |s| s.started);
+                Row::pack([Datum::TimestampTz(started)])
+            }
+            "pg_is_in_recovery" => Row::pack([Datum::Bool(false)]),
+            "inet_server_addr" | "inet_client_addr" | "inet_server_port" | "inet_client_port" => {
+                null()
+            }
+            "current_setting" => self.setting(args)?,
+            "pg_cancel_backend" | "pg_terminate_backend" => self.signal(function, args),
+            "mz_now" | "everview_now" => {
+                let micros = i64::try_from(self.read_timestamp.0).unwrap_or(i64::MAX);
+                let mut bytes = Vec::new();
+                everview_repr::numeric::Numeric::from(micros).to_bytes(&mut bytes);
+                Row::pack([Datum::Numeric(&bytes)])
+            }
+            other => {
+                let message = format!("function {other} is not supported");
+                return Err(EvalError::new(SqlState::FEATURE_NOT_SUPPORTED, message));
+            }
+        })
+    }
+}
+
+impl SessionEnvironment {
+    fn schemas(&self) -> Vec<String> {
+        let exists = |name: &&String| self.catalog.schema(name).is_some();
+        self.search_path.iter().filter(exists).cloned().collect()
+    }
+
+    fn setting(&self, args: &[Datum<'_>]) -> Result<Row, EvalError> {
+        let name = args.first().and_then(Datum::as_str).unwrap_or_default();
+        let missing_ok = args.get(1).is_some_and(Datum::is_true);
+        let found = self
+            .settings
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name));
+        match found {
+            Some((_, value)) => Ok(text(value)),
+            None if missing_ok => Ok(null()),
+            None => {
+                let message = format!("unrecognized configuration parameter \"{name}\"");
+                Err(EvalError::new(SqlState::UNDEFINED_OBJECT, message))
+            }
+        }
+    }
+
+    fn signal(&self, function: &str, args: &[Datum<'_>]) -> Row {
+        let Some(Datum::Int32(pid)) = args.first() else {
+            return null();
+        };
+        let entry = self
+            .shared
+            .upgrade()
+            .and_then(|s| s.sessions.lock().get(pid).cloned());
+        if let Some(entry) = &entry {
+            if function == "pg_terminate_backend" {
+                entry.terminate()
+            } else {
+                entry.cancel()
+            }
+        }
+        Row::pack([Datum::Bool(entry.is_some())])
+    }
+}
+
+/// What `version()` says.
+pub(crate) fn version() -> String {
+    format!(
+        "PostgreSQL 15.0 compatible Everview {} on {}-{}",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::ARCH,
+        std::env::consts::OS
+    )
+}
+
+/// The server as system tables show it.
+pub(crate) struct Runtime<'s>(pub &'s Shared);
+
+impl builtin::Runtime for Runtime<'_> {
+    fn activity(&self) -> Vec<builtin::Activity> {
+        let sessions = self.0.sessions.lock();
+        sessions
+            .values()
+            .map(|entry| {
+                let activity = entry.activity.lock().clone();
+                builtin::Activity {
+                    pid: entry.pid,
+                    user: entry.user.clone(),
+                    database: entry.database.clone(),
+                    application: activity.application,
+                    client: entry.peer.clone(),
+                    backend_start: entry.started,
+                    transaction_start: activity.transaction_start,
+                    query_start: activity.query_start,
+                    state_change: activity.state_change,
+                    state: activity.state,
+                    query: activity.query,
+                }
+            })
+            .collect()
+    }
+
+    fn views(&self) -> Vec<builtin::ViewState> {
+        let state = self.0.catalog();
+        let maintained = state.catalog.objects().filter(|o| {
+            matches!(o.kind, ObjectKind::Index(_))
+                || (matches!(o.kind, ObjectKind::MaterializedView(_)) && view_of(o).is_some())
+        });
+        maintained
+            .map(|object| self.view_state(object.id))
+            .collect()
+    }
+
+    fn settings(&self) -> Vec<(String, String, String)> {
+        let all = crate::settings::Settings::new("").all();
+        all.into_iter()
+            .map(|(name, value, doc)| (name, value, doc.to_string()))
+            .collect()
+    }
+
+    fn table_rows(&self, table: GlobalId) -> u64 {
+        use everview_dataflow::TableReader;
+        self.0.tables.estimate(table)
+    }
+}
+
+impl Runtime<'_> {
+    fn view_state(&self, id: GlobalId) -> builtin::ViewState {
+        let status = self
+            .0
+            .dataflow_of(id)
+            .and_then(|d| self.0.compute.status(d));
+        let now = self.0.now();
+        match status {
+            None => builtin::ViewState {
+                id,
+                state: "suspended",
+                reason: Some("it was not started on this server".to_string()),
+                progress: 0.0,
+                lag: None,
+                rows: 0,
+                bytes: 0,
+            },
+            Some(status) => builtin::ViewState {
+                id,
+                state: match (&status.suspended, status.hydrated) {
+                    (Some(_), _) => "suspended",
+                    (None, true) => "ready",
+                    (None, false) => "hydrating",
+                },
+                reason: status.suspended,
+                progress: status.progress,
+                lag: Some(now.next().0.saturating_sub(status.upper.0)),
+                rows: status.rows,
+                bytes: status.bytes,
+            },
+        }
+    }
+}

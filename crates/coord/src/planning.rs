@@ -1,0 +1,354 @@
+//! From a planned statement to a dataflow: views inlined, own writes added, rules run, arrangements chosen.
+
+use crate::coordinator::{CatalogState, Shared};
+use crate::error::Error;
+use crate::transaction::Transaction;
+use everview_catalog::object::View;
+use everview_catalog::{Catalog, ObjectKind, builtin};
+use everview_expr::registry::{self, Volatility};
+use everview_expr::{CallTypes, Environment, Id, LocalId, RelExpr, RelationType, ScalarExpr};
+use everview_optimize::lowering;
+use everview_optimize::physical::{DataflowPlan, Plan};
+use everview_repr::{Datum, GlobalId, RelationDesc, Row, ScalarType};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Compiled definitions of views, by id.
+#[derive(Default)]
+pub(crate) struct ViewCache {
+    compiled: Mutex<BTreeMap<GlobalId, Arc<RelExpr>>>,
+}
+
+impl ViewCache {
+    /// The plan of a view's definition.
+    pub fn get(&self, catalog: &Catalog, id: GlobalId, view: &View) -> Result<Arc<RelExpr>, Error> {
+        if let Some(compiled) = self.compiled.lock().get(&id) {
+            return Ok(compiled.clone());
+        }
+        let compiled = Arc::new(everview_sql::plan_view_text(catalog, view)?);
+        self.compiled.lock().insert(id, compiled.clone());
+        Ok(compiled)
+    }
+
+    /// Drops what was compiled for an object that changed, and for whatever may have read it.
+    pub fn forget(&self, _id: GlobalId) {
+        self.compiled.lock().retain(|id, _| id.is_system());
+    }
+}
+
+/// What a query is planned in.
+pub(crate) struct QueryContext<'a> {
+    pub shared: &'a Shared,
+    pub state: &'a CatalogState,
+    /// The session's catalog: the committed one, or a transaction's own.
+    pub catalog: &'a Catalog,
+    pub transaction: Option<&'a Transaction>,
+    pub environment: Option<Arc<dyn Environment>>,
+    /// Parameters' values, one row, and their types.
+    pub params: Option<(&'a Row, &'a [ScalarType])>,
+}
+
+/// An optimized query.
+pub(crate) struct Optimized {
+    pub expr: RelExpr,
+    /// Tables and materialized views behind it, views looked through.
+    pub reads: BTreeSet<GlobalId>,
+}
+
+impl QueryContext<'_> {
+    /// Inlines, binds and optimizes.
+    pub fn optimize(&self, expr: RelExpr) -> Result<Optimized, Error> {
+        let mut expr = self.resolve(expr)?;
+        if let Some((values, types)) = self.params {
+            bind(&mut expr, values, types);
+        }
+        if let Some(environment) = &self.environment {
+            attach(&mut expr, environment);
+        }
+        let reads = lowering::global_reads(&expr);
+        let expr = everview_optimize::optimize(expr);
+        Ok(Optimized { expr, reads })
+    }
+
+    /// The physical plan of an optimized query.
+    pub fn physical(&self, expr: &RelExpr, desc: RelationDesc) -> Result<DataflowPlan, Error> {
+        let plan = lowering::lower(expr, &self.state.indexes)?;
+        self.dataflow(plan, expr, desc)
+    }
+
+    fn dataflow(
+        &self,
+        plan: Plan,
+        expr: &RelExpr,
+        desc: RelationDesc,
+    ) -> Result<DataflowPlan, Error> {
+        let mut sources = BTreeMap::new();
+        let mut imports = BTreeMap::new();
+        for id in lowering::global_reads(expr) {
+            match self
+                .state
+                .indexes
+                .get(&id)
+                .filter(|available| !available.is_empty())
+            {
+                Some(available) => drop(imports.insert(id, available.clone())),
+                None => {
+                    let object = self.catalog.get(id);
+                    let is_table = object.is_some_and(|o| matches!(o.kind, ObjectKind::Table(_)));
+                    if !is_table {
+                        // A view that is not maintained here gives the error that says why.
+                        self.shared.index_reader(id)?;
+                    }
+                    let arity = object.and_then(|o| o.desc()).map_or(0, |d| d.arity());
+                    sources.insert(id, arity);
+                }
+            }
+        }
+        Ok(DataflowPlan {
+            sources,
+            imports,
+            plan,
+            desc,
+        })
+    }
+
+    /// Replaces views by bindings of their definitions, system tables by their rows, and written tables by what the
+    /// transaction sees of them.
+    fn resolve(&self, expr: RelExpr) -> Result<RelExpr, Error> {
+        let mut next = 1 + max_local(&expr);
+        let mut bound: BTreeMap<GlobalId, (LocalId, RelationType)> = BTreeMap::new();
+        let mut bindings: Vec<(LocalId, RelExpr)> = Vec::new();
+        let body = self.resolve_in(expr, &mut bound, &mut bindings, &mut next)?;
+        // Earlier bindings are used by later ones.
+        Ok(bindings
+            .into_iter()
+            .rev()
+            .fold(body, |body, (id, value)| RelExpr::Let {
+                id,
+                value: Box::new(value),
+                body: Box::new(body),
+            }))
+    }
+
+    fn resolve_in(
+        &self,
+        mut expr: RelExpr,
+        bound: &mut BTreeMap<GlobalId, (LocalId, RelationType)>,
+        bindings: &mut Vec<(LocalId, RelExpr)>,
+        next: &mut u32,
+    ) -> Result<RelExpr, Error> {
+        for id in lowering::global_reads(&expr) {
+            if bound.contains_key(&id) {
+                continue;
+            }
+            let Some(mut value) = self.replacement(id)? else {
+                continue;
+            };
+            let offset = *next;
+            *next += 1 + max_local(&value);
+            shift_locals(&mut value, offset);
+            let value = if lowering::global_reads(&value).contains(&id) {
+                value
+            } else {
+                self.resolve_in(value, bound, bindings, next)?
+            };
+            let local = LocalId(*next);
+            *next += 1;
+            bound.insert(id, (local, value.ty()));
+            bindings.push((local, value));
+        }
+        expr.visit_mut_post(&mut |e| {
+            if let RelExpr::Get {
+                id: Id::Global(id), ..
+            } = e
+                && let Some((local, ty)) = bound.get(id)
+            {
+                *e = RelExpr::local(*local, ty.clone());
+            }
+        });
+        Ok(expr)
+    }
+
+    /// What stands for a relation that is not read as it is.
+    fn replacement(&self, id: GlobalId) -> Result<Option<RelExpr>, Error> {
+        let object = self
+            .catalog
+            .get(id)
+            .ok_or_else(|| Error::internal(format!("relation {id} is not in the catalog")))?;
+        match &object.kind {
+            ObjectKind::View(view) => Ok(Some(
+                (*self.shared.views.get(self.catalog, id, view)?).clone(),
+            )),
+            ObjectKind::MaterializedView(view) => {
+                let own = self
+                    .transaction
+                    .is_some_and(|t| self.sees_own_writes(t, id));
+                if !own {
+                    return Ok(None);
+                }
+                Ok(Some(
+                    (*self.shared.views.get(self.catalog, id, view)?).clone(),
+                ))
+            }
+            ObjectKind::SystemTable(desc) => {
+                let rows =
+                    builtin::rows(id, self.catalog, &crate::environment::Runtime(self.shared));
+                let rows = rows.into_iter().map(|row| (row, 1)).collect();
+                let ty = RelationType {
+                    columns: desc.types(),
+                    keys: vec![],
+                    append_only: false,
+                };
+                Ok(Some(RelExpr::Constant { rows: Ok(rows), ty }))
+            }
+            ObjectKind::Table(table) => {
+                let Some(transaction) = self.transaction else {
+                    return Ok(None);
+                };
+                let committed = self.state.catalog.get(id).is_some();
+                let writes = transaction.writes.get(&id).filter(|w| !w.is_empty());
+                if committed && writes.is_none() {
+                    return Ok(None);
+                }
+                let desc = table.desc(id);
+                let ty = RelationType {
+                    columns: desc.types(),
+                    keys: vec![],
+                    append_only: false,
+                };
+                let mut rows = Vec::new();
+                if let Some(writes) = writes {
+                    rows.extend(writes.rows.iter().map(|(r, d)| (r.clone(), *d)));
+                    rows.extend(self.shared.tables.written_ahead(&writes.chunks)?);
+                }
+                let own = RelExpr::Constant {
+                    rows: Ok(rows),
+                    ty: ty.clone(),
+                };
+                if !committed {
+                    return Ok(Some(own));
+                }
+                Ok(Some(
+                    RelExpr::Get {
+                        id: Id::Global(id),
+                        ty,
+                    }
+                    .union(own),
+                ))
+            }
+            ObjectKind::Schema | ObjectKind::Index(_) => {
+                Err(Error::internal(format!("object {id} is not a relation")))
+            }
+        }
+    }
+
+    /// Whether a maintained view must be computed anew for a transaction: it is not committed yet, or the
+    /// transaction wrote something that it reads.
+    fn sees_own_writes(&self, transaction: &Transaction, view: GlobalId) -> bool {
+        if self.state.catalog.get(view).is_none() {
+            return true;
+        }
+        let written = transaction.written();
+        if written.is_empty() {
+            return false;
+        }
+        base_tables(self.catalog, view)
+            .iter()
+            .any(|t| written.contains(t))
+    }
+}
+
+/// The tables that a relation reads in the end; itself, if it is one.
+pub(crate) fn base_tables(catalog: &Catalog, id: GlobalId) -> BTreeSet<GlobalId> {
+    let mut seen = BTreeSet::new();
+    let mut pending = vec![id];
+    let mut tables = BTreeSet::new();
+    while let Some(id) = pending.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        if let Some(object) = catalog.get(id) {
+            match object.kind {
+                ObjectKind::Table(_) => drop(tables.insert(id)),
+                _ => pending.extend(object.depends_on()),
+            }
+        }
+    }
+    tables
+}
+
+fn max_local(expr: &RelExpr) -> u32 {
+    let mut max = 0;
+    expr.visit(&mut |e| match e {
+        RelExpr::Let { id, .. } => max = max.max(id.0),
+        RelExpr::LetRec { bindings, .. } => {
+            max = bindings.iter().map(|(id, _, _)| id.0).fold(max, u32::max);
+        }
+        _ => {}
+    });
+    max
+}
+
+fn shift_locals(expr: &mut RelExpr, offset: u32) {
+    expr.visit_mut_post(&mut |e| match e {
+        RelExpr::Let { id, .. } => id.0 += offset,
+        RelExpr::LetRec { bindings, .. } => {
+            bindings.iter_mut().for_each(|(id, _, _)| id.0 += offset)
+        }
+        RelExpr::Get {
+            id: Id::Local(id), ..
+        } => id.0 += offset,
+        _ => {}
+    });
+}
+
+fn for_each_scalar(expr: &mut RelExpr, f: &mut impl FnMut(&mut ScalarExpr)) {
+    expr.visit_mut_post(&mut |e| {
+        for scalar in e.scalars_mut() {
+            scalar.visit_mut_post(f);
+        }
+    });
+}
+
+/// Replaces parameters by their values.
+pub(crate) fn bind(expr: &mut RelExpr, values: &Row, types: &[ScalarType]) {
+    let datums = values.unpack();
+    for_each_scalar(expr, &mut |scalar| bind_scalar(scalar, &datums, types));
+}
+
+/// Replaces a parameter by its value.
+pub(crate) fn bind_scalar(scalar: &mut ScalarExpr, datums: &[Datum<'_>], types: &[ScalarType]) {
+    if let ScalarExpr::Parameter(n, _) = scalar
+        && let (Some(datum), Some(ty)) = (datums.get(*n - 1), types.get(*n - 1))
+    {
+        *scalar = ScalarExpr::literal(*datum, ty.clone());
+    }
+}
+
+/// Gives stable functions the session that they ask.
+fn attach(expr: &mut RelExpr, environment: &Arc<dyn Environment>) {
+    for_each_scalar(expr, &mut |scalar| attach_scalar(scalar, environment));
+    expr.visit_mut_post(&mut |e| {
+        if let RelExpr::FlatMap { types, .. } = e {
+            let with = CallTypes {
+                environment: Some(environment.clone()),
+                ..(**types).clone()
+            };
+            *types = Arc::new(with);
+        }
+    });
+}
+
+/// Gives a stable function the session that it asks.
+pub(crate) fn attach_scalar(scalar: &mut ScalarExpr, environment: &Arc<dyn Environment>) {
+    if let ScalarExpr::Call { func, types, .. } = scalar
+        && registry::get(*func).volatility != Volatility::Immutable
+    {
+        let with = CallTypes {
+            environment: Some(environment.clone()),
+            ..(**types).clone()
+        };
+        *types = Arc::new(with);
+    }
+}

@@ -1,0 +1,357 @@
+//! The write path: one thread orders all commits.
+//!
+//! For each group of requests that is waiting: validate what each read against everything committed since, give
+//! timestamps, append the group to the log with one sync, then apply it to the store, the catalog and the workers,
+//! and only then say so. While a sync is under way later requests gather into the next group.
+//!
+//! **Invariant.** Nothing leaves this thread before it is durable, and whatever leaves it does so in timestamp
+//! order: store, workers and the newest readable timestamp never show a gap.
+
+use crate::clock;
+use crate::codec;
+use crate::coordinator::Shared;
+use crate::error::Error;
+use crate::table::StoredTable;
+use crate::transaction::{ReadSet, TableWrites, WriteSummary};
+use everview_catalog::catalog::{self, CATALOG_COLLECTION, Change};
+use everview_dataflow::{Changes, DataflowDesc};
+use everview_log::{Commit, LogError, Payload};
+use everview_repr::{Diff, GlobalId, Row, Timestamp};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+use tokio::sync::oneshot;
+
+/// What the sequencer is asked.
+pub(crate) enum Request {
+    /// Commit a transaction.
+    Commit(Box<CommitRequest>),
+    /// Write nothing more and end.
+    Stop,
+}
+
+/// A transaction at COMMIT.
+pub(crate) struct CommitRequest {
+    pub transaction: u64,
+    pub snapshot: Timestamp,
+    pub reads: ReadSet,
+    pub writes: BTreeMap<GlobalId, TableWrites>,
+    /// The written tables as the transaction knew them.
+    pub tables: BTreeMap<GlobalId, Arc<StoredTable>>,
+    pub catalog_changes: Vec<Change>,
+    pub base_version: u64,
+    /// Dataflows to start once it is durable; their `as_of` is filled in here.
+    pub installs: Vec<DataflowDesc>,
+    pub reply: oneshot::Sender<Result<Timestamp, Error>>,
+}
+
+/// A request that was given its timestamp.
+struct Sequenced {
+    timestamp: Timestamp,
+    request: Box<CommitRequest>,
+    changes: BTreeMap<GlobalId, Vec<(Row, Diff)>>,
+    catalog_changes: Vec<Change>,
+}
+
+pub(crate) struct Sequencer {
+    shared: Arc<Shared>,
+    requests: Receiver<Request>,
+    /// The newest timestamp given.
+    last: Timestamp,
+    /// What recent commits wrote, oldest first.
+    recent: VecDeque<(Timestamp, WriteSummary)>,
+    /// Commits at or below this are no longer in `recent`.
+    forgotten: Timestamp,
+}
+
+/// Starts the thread.
+pub(crate) fn start(
+    shared: Arc<Shared>,
+    requests: Receiver<Request>,
+    last: Timestamp,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    let sequencer = Sequencer {
+        shared,
+        requests,
+        last,
+        recent: VecDeque::new(),
+        forgotten: last,
+    };
+    std::thread::Builder::new()
+        .name("sequencer".to_string())
+        .spawn(move || sequencer.run())
+}
+
+/// The most requests in one group.
+const MOST_IN_GROUP: usize = 1024;
+
+impl Sequencer {
+    fn run(mut self) {
+        while let Ok(request) = self.requests.recv() {
+            let mut group = Vec::new();
+            let mut stop = false;
+            let mut next = Some(request);
+            while let Some(request) = next {
+                match request {
+                    Request::Commit(commit) => group.push(commit),
+                    Request::Stop => stop = true,
+                }
+                let more = !stop && group.len() < MOST_IN_GROUP;
+                next = if more {
+                    self.requests.try_recv().ok()
+                } else {
+                    None
+                };
+            }
+            self.commit_group(group);
+            if stop {
+                return;
+            }
+        }
+    }
+
+    fn commit_group(&mut self, group: Vec<Box<CommitRequest>>) {
+        let mut sequenced = Vec::new();
+        // Only one change of the catalog a group: the next one must be planned over it.
+        let mut catalog_changed = false;
+        for request in group {
+            match self.validate(&request, catalog_changed) {
+                Ok(()) => {
+                    catalog_changed |= !request.catalog_changes.is_empty();
+                    sequenced.push(self.sequence(request));
+                }
+                Err(error) => {
+                    self.shared.log.abandon(request.transaction);
+                    // A session that is gone needs no answer.
+                    let _ = request.reply.send(Err(error));
+                }
+            }
+        }
+        if sequenced.is_empty() {
+            return;
+        }
+        let records: Vec<Commit> = sequenced.iter().map(record).collect();
+        match self.shared.log.append_commits(&records) {
+            Ok(positions) => self.publish(sequenced, &records, &positions),
+            Err(error) => self.fail(sequenced, error),
+        }
+        self.forget();
+    }
+
+    /// Nothing of the group is in the log: its timestamps stay unused, and nothing was shown.
+    fn fail(&mut self, group: Vec<Sequenced>, error: LogError) {
+        tracing::error!(%error, commits = group.len(), "the log did not take a group of commits");
+        for sequenced in group {
+            self.shared.log.abandon(sequenced.request.transaction);
+            let _ = sequenced.request.reply.send(Err(clone_error(&error)));
+            self.recent.retain(|(t, _)| *t != sequenced.timestamp);
+        }
+    }
+
+    fn validate(&self, request: &CommitRequest, catalog_changed: bool) -> Result<(), Error> {
+        let state = self.shared.catalog();
+        let stale = catalog_changed || state.catalog.version() != request.base_version;
+        if stale {
+            let same = |table: &GlobalId| {
+                let now = state.catalog.get(*table);
+                let then = request.tables.get(table);
+                // A table's definition is one object for as long as it does not change.
+                !catalog_changed
+                    && now.is_some_and(|o| then.is_some_and(|t| self.shared.is_current(o, t)))
+            };
+            let written = request.writes.iter().filter(|(_, w)| !w.is_empty());
+            if !request.catalog_changes.is_empty() || !written.map(|(id, _)| id).all(same) {
+                return Err(Error::serialization());
+            }
+        }
+        if request.reads.is_empty() {
+            return Ok(());
+        }
+        if request.snapshot < self.forgotten {
+            return Err(Error::serialization());
+        }
+        let newer = self
+            .recent
+            .iter()
+            .rev()
+            .take_while(|(t, _)| *t > request.snapshot);
+        for (_, summary) in newer {
+            if summary.conflicts_with(&request.reads) {
+                return Err(Error::serialization());
+            }
+        }
+        Ok(())
+    }
+
+    fn sequence(&mut self, request: Box<CommitRequest>) -> Sequenced {
+        let timestamp = clock::next(self.last, clock::wall_clock());
+        self.last = timestamp;
+        self.recent
+            .push_back((timestamp, WriteSummary::of(&request.writes)));
+        let changes = request
+            .writes
+            .iter()
+            .filter(|(_, w)| !w.rows.is_empty())
+            .map(|(id, w)| (*id, w.rows.iter().map(|(r, d)| (r.clone(), *d)).collect()))
+            .collect();
+        let dated = |mut change: Change| {
+            if let (None, Some(new)) = (&change.old, &mut change.new) {
+                Arc::make_mut(new).created = timestamp;
+            }
+            change
+        };
+        let catalog_changes = request.catalog_changes.iter().cloned().map(dated).collect();
+        Sequenced {
+            timestamp,
+            request,
+            changes,
+            catalog_changes,
+        }
+    }
+
+    /// The group is durable: apply it, in order, and show it.
+    fn publish(
+        &mut self,
+        group: Vec<Sequenced>,
+        records: &[Commit],
+        positions: &[everview_log::Position],
+    ) {
+        let mut advance: BTreeMap<GlobalId, Vec<(Row, Timestamp, Diff)>> = BTreeMap::new();
+        let mut bulk = Vec::new();
+        let mut installs = Vec::new();
+        let mut drops = Vec::new();
+        let mut replies = Vec::new();
+        for ((sequenced, record), position) in group.into_iter().zip(records).zip(positions) {
+            let Sequenced {
+                timestamp,
+                request,
+                changes,
+                catalog_changes,
+            } = sequenced;
+            let tables = &request.tables;
+            self.shared
+                .tables
+                .note_commit(record, *position, timestamp, |id| {
+                    tables.get(&id).is_some_and(|t| t.append_only)
+                });
+            if let Err(error) = self
+                .shared
+                .tables
+                .apply(timestamp, &changes, record, tables)
+            {
+                // The log has the commit; the store is a cache that is rebuilt from it at the next start.
+                tracing::error!(%error, "the table store did not take a commit");
+                self.shared.set_damaged(error);
+            }
+            for (id, rows) in changes {
+                let rows = rows.into_iter().map(|(row, diff)| (row, timestamp, diff));
+                advance.entry(id).or_default().extend(rows);
+            }
+            let chunked: Vec<_> = record
+                .chunks
+                .iter()
+                .map(|c| GlobalId(c.collection as u32))
+                .collect();
+            for id in chunked
+                .into_iter()
+                .collect::<std::collections::BTreeSet<_>>()
+            {
+                bulk.push((id, timestamp));
+            }
+            if !catalog_changes.is_empty() {
+                drops.extend(self.shared.apply_catalog(&catalog_changes));
+            }
+            installs.extend(request.installs);
+            replies.push((request.reply, timestamp));
+        }
+        let upper = self.last.next();
+        let mut changes: Vec<(GlobalId, Changes)> = Vec::new();
+        for (id, rows) in advance {
+            changes.push((id, Changes::Rows(Arc::new(rows))));
+        }
+        for (id, timestamp) in bulk {
+            let after = timestamp.previous();
+            changes.push((
+                id,
+                Changes::Stored {
+                    after,
+                    up_to: timestamp,
+                },
+            ));
+        }
+        self.shared.compute.advance(Arc::new(changes), upper);
+        for desc in installs {
+            self.shared.install(DataflowDesc {
+                as_of: self.last,
+                ..desc
+            });
+        }
+        for id in drops {
+            self.shared.drop_dataflow_of(id);
+        }
+        self.shared.show(self.last);
+        for (reply, timestamp) in replies {
+            let _ = reply.send(Ok(timestamp));
+        }
+    }
+
+    /// Forgets commits that no transaction under way can conflict with.
+    fn forget(&mut self) {
+        let oldest = self.shared.oldest_snapshot();
+        while let Some((timestamp, _)) = self.recent.front()
+            && *timestamp <= oldest
+        {
+            self.forgotten = *timestamp;
+            self.recent.pop_front();
+        }
+    }
+}
+
+/// The log record of a sequenced transaction.
+fn record(sequenced: &Sequenced) -> Commit {
+    let mut payloads: Vec<Payload> = sequenced
+        .changes
+        .iter()
+        .map(|(id, rows)| Payload {
+            collection: u64::from(id.0),
+            bytes: codec::encode(rows.iter().map(|(r, d)| (r.as_ref(), *d))).into(),
+        })
+        .collect();
+    if !sequenced.catalog_changes.is_empty() {
+        let mut rows = Vec::new();
+        for change in &sequenced.catalog_changes {
+            rows.extend(change.old.iter().map(|o| (catalog::to_row(o), -1)));
+            rows.extend(change.new.iter().map(|o| (catalog::to_row(o), 1)));
+        }
+        let bytes = codec::encode(rows.iter().map(|(r, d)| (r.as_ref(), *d))).into();
+        payloads.push(Payload {
+            collection: u64::from(CATALOG_COLLECTION.0),
+            bytes,
+        });
+    }
+    Commit {
+        timestamp: sequenced.timestamp.0,
+        wall_clock: clock::wall_clock(),
+        transaction: sequenced.request.transaction,
+        metadata: Default::default(),
+        payloads,
+        chunks: sequenced
+            .request
+            .writes
+            .values()
+            .flat_map(|w| w.chunks.iter().copied())
+            .collect(),
+    }
+}
+
+fn clone_error(error: &LogError) -> Error {
+    use everview_repr::SqlState;
+    let code = match error {
+        LogError::DiskFull { .. } => SqlState::DISK_FULL,
+        _ => SqlState::IO_ERROR,
+    };
+    Error::new(code, error.to_string())
+}
+
+/// Where sessions send commits.
+pub(crate) type Requests = Sender<Request>;

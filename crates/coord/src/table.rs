@@ -1,0 +1,268 @@
+//! A table as it is stored: keys, constraints, and checks on rows.
+//!
+//! A keyed table's rows live in the collection of the table's id under the primary key; a table without one has
+//! the row itself as key. Every other unique constraint has a collection of its own id, from unique key to row.
+
+use crate::error::{Error, ErrorObject};
+use everview_catalog::Catalog;
+use everview_catalog::object::{ConstraintKind, Object, ObjectKind, Table};
+use everview_expr::ScalarExpr;
+use everview_repr::{Datum, Diff, GlobalId, RelationDesc, Row, RowArena, SqlState, key, text};
+
+/// A table compiled for writing.
+#[derive(Debug)]
+pub struct StoredTable {
+    /// Its id, and that of its rows' collection.
+    pub id: GlobalId,
+    /// Its schema's name.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// Its columns.
+    pub desc: RelationDesc,
+    /// UPDATE and DELETE are refused; rows are read from the log.
+    pub append_only: bool,
+    /// Unique constraints, the primary key first.
+    pub unique: Vec<UniqueKey>,
+    checks: Vec<(String, ScalarExpr)>,
+}
+
+/// A unique constraint.
+#[derive(Clone, Debug)]
+pub struct UniqueKey {
+    /// The constraint's id.
+    pub constraint: GlobalId,
+    /// The collection that is keyed by it: the table's own for the primary key of a stored table.
+    pub collection: GlobalId,
+    /// Its name.
+    pub name: String,
+    /// Its columns, in key order.
+    pub columns: Vec<usize>,
+    /// Whether it is the primary key.
+    pub primary: bool,
+}
+
+/// One stored change of a collection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stored {
+    /// The collection.
+    pub collection: GlobalId,
+    /// Its key.
+    pub key: Vec<u8>,
+    /// Its value: a packed row, or nothing where the key is the row.
+    pub value: Vec<u8>,
+    /// The multiplicity.
+    pub diff: Diff,
+}
+
+impl StoredTable {
+    /// Compiles a table of the catalog.
+    pub fn new(catalog: &Catalog, object: &Object) -> Result<StoredTable, Error> {
+        let ObjectKind::Table(table) = &object.kind else {
+            return Err(Error::internal(format!(
+                "object {} is not a table",
+                object.id
+            )));
+        };
+        let desc = table.desc(object.id);
+        let mut checks = Vec::new();
+        for constraint in &table.constraints {
+            if let ConstraintKind::Check(sql) = &constraint.kind {
+                let expr = everview_sql::plan_scalar_text(catalog, &desc, sql)?;
+                checks.push((constraint.name.clone(), expr));
+            }
+        }
+        let schema = object
+            .schema
+            .and_then(|id| catalog.get(id))
+            .map(|s| s.name.clone());
+        Ok(StoredTable {
+            id: object.id,
+            schema: schema.unwrap_or_default(),
+            name: object.name.clone(),
+            append_only: table.append_only,
+            unique: unique_keys(object.id, table),
+            desc,
+            checks,
+        })
+    }
+
+    /// The primary key, if the table has one.
+    pub fn primary(&self) -> Option<&UniqueKey> {
+        self.unique.iter().find(|k| k.primary)
+    }
+
+    /// The stored changes that a row's change comes to.
+    pub fn stored(&self, row: &Row, diff: Diff) -> Vec<Stored> {
+        let datums = row.unpack();
+        let mut out = Vec::with_capacity(self.unique.len() + 1);
+        for unique in &self.unique {
+            if let Some(key) = unique.key(&datums) {
+                let value = row.bytes().to_vec();
+                out.push(Stored {
+                    collection: unique.collection,
+                    key,
+                    value,
+                    diff,
+                });
+            }
+        }
+        let keyed = self.unique.iter().any(|k| k.collection == self.id);
+        if !keyed && !self.append_only {
+            let key = row.bytes().to_vec();
+            out.push(Stored {
+                collection: self.id,
+                key,
+                value: vec![],
+                diff,
+            });
+        }
+        out
+    }
+
+    /// The row of a stored entry of this table's own collection.
+    pub fn row_of(&self, key: &[u8], value: &[u8]) -> Result<Row, everview_repr::row::DecodeError> {
+        let keyed = self.unique.iter().any(|k| k.collection == self.id);
+        Row::from_bytes(if keyed { value } else { key })
+    }
+
+    /// Checks NOT NULL and CHECK of a new row.
+    pub fn check(&self, row: &Row) -> Result<(), Error> {
+        let datums = row.unpack();
+        for (column, datum) in self.desc.columns.iter().zip(&datums) {
+            if let Datum::Error(error) = datum {
+                return Err(error.to_error().into());
+            }
+            if datum.is_null() && !column.ty.nullable {
+                let message = format!(
+                    "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
+                    column.name, self.name
+                );
+                let object = ErrorObject {
+                    column: Some(column.name.clone()),
+                    ..self.object()
+                };
+                return Err(Error::new(SqlState::NOT_NULL_VIOLATION, message)
+                    .with_detail(self.failing_row(&datums))
+                    .about(object));
+            }
+        }
+        let arena = RowArena::new();
+        for (name, check) in &self.checks {
+            match check.eval(&datums, &arena) {
+                Datum::Bool(false) => {
+                    let message = format!(
+                        "new row for relation \"{}\" violates check constraint \"{name}\"",
+                        self.name
+                    );
+                    let object = ErrorObject {
+                        constraint: Some(name.clone()),
+                        ..self.object()
+                    };
+                    return Err(Error::new(SqlState::CHECK_VIOLATION, message)
+                        .with_detail(self.failing_row(&datums))
+                        .about(object));
+                }
+                Datum::Error(error) => return Err(error.to_error().into()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The error for a second row under a key.
+    pub fn duplicate(&self, unique: &UniqueKey, row: &Row) -> Error {
+        let datums = row.unpack();
+        let names: Vec<_> = unique
+            .columns
+            .iter()
+            .map(|c| self.desc.columns[*c].name.as_str())
+            .collect();
+        let values: Vec<_> = unique
+            .columns
+            .iter()
+            .map(|c| self.text(*c, datums[*c]))
+            .collect();
+        let message = format!(
+            "duplicate key value violates unique constraint \"{}\"",
+            unique.name
+        );
+        let detail = format!(
+            "Key ({})=({}) already exists.",
+            names.join(", "),
+            values.join(", ")
+        );
+        let object = ErrorObject {
+            constraint: Some(unique.name.clone()),
+            ..self.object()
+        };
+        Error::new(SqlState::UNIQUE_VIOLATION, message)
+            .with_detail(detail)
+            .about(object)
+    }
+
+    fn object(&self) -> ErrorObject {
+        ErrorObject {
+            schema: Some(self.schema.clone()),
+            table: Some(self.name.clone()),
+            column: None,
+            constraint: None,
+        }
+    }
+
+    fn text(&self, column: usize, datum: Datum<'_>) -> String {
+        let mut out = String::new();
+        if datum.is_null() {
+            out.push_str("null");
+        } else {
+            text::format(&self.desc.columns[column].ty.scalar, datum, &mut out);
+        }
+        out
+    }
+
+    /// Postgres's DETAIL, values cut at 64 bytes.
+    fn failing_row(&self, datums: &[Datum<'_>]) -> String {
+        let cut = |text: String| match text.char_indices().find(|(at, _)| *at >= 64) {
+            Some((at, _)) => format!("{}...", &text[..at]),
+            None => text,
+        };
+        let values: Vec<_> = datums
+            .iter()
+            .enumerate()
+            .map(|(i, d)| cut(self.text(i, *d)))
+            .collect();
+        format!("Failing row contains ({}).", values.join(", "))
+    }
+}
+
+impl UniqueKey {
+    /// The key of a row; none when a column is NULL, for NULLs are distinct.
+    pub fn key(&self, datums: &[Datum<'_>]) -> Option<Vec<u8>> {
+        let columns = || self.columns.iter().map(|c| datums[*c]);
+        if columns().any(|d| d.is_null()) {
+            return None;
+        }
+        Some(key::encode(columns()).0)
+    }
+}
+
+fn unique_keys(id: GlobalId, table: &Table) -> Vec<UniqueKey> {
+    let mut keys: Vec<UniqueKey> = table
+        .constraints
+        .iter()
+        .filter_map(|constraint| {
+            let columns = constraint.unique_columns()?.to_vec();
+            let primary = matches!(constraint.kind, ConstraintKind::PrimaryKey(_));
+            let own = primary && !table.append_only;
+            Some(UniqueKey {
+                constraint: constraint.id,
+                collection: if own { id } else { constraint.id },
+                name: constraint.name.clone(),
+                columns,
+                primary,
+            })
+        })
+        .collect();
+    keys.sort_by_key(|k| !k.primary);
+    keys
+}

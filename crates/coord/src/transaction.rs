@@ -1,0 +1,293 @@
+//! What a session buffers until COMMIT.
+//!
+//! A transaction reads at one timestamp, sees its own writes, and remembers what it read: key by key where a key
+//! served the read, else whole collections. The sequencer lets it commit only if nothing it read has changed since.
+
+use crate::error::Error;
+use crate::table::{StoredTable, UniqueKey};
+use everview_catalog::Catalog;
+use everview_catalog::catalog::Change;
+use everview_log::ChunkRef;
+use everview_repr::{Diff, GlobalId, Row, Timestamp};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+
+/// A key's hash, for conflict checks: a collision costs a retry and nothing else.
+pub type KeyHash = u128;
+
+/// The hash of a key.
+pub fn key_hash(key: &[u8]) -> KeyHash {
+    let hash = blake3::hash(key);
+    u128::from_le_bytes(*hash.as_bytes().first_chunk().expect("a hash has 32 bytes"))
+}
+
+/// What was read of a collection.
+#[derive(Clone, Debug)]
+pub enum Read {
+    /// Everything, as far as a change could show.
+    All,
+    /// These keys of a unique constraint.
+    Keys(HashSet<KeyHash>),
+}
+
+/// What a transaction has read: tables by id, unique keys by constraint.
+#[derive(Clone, Debug, Default)]
+pub struct ReadSet {
+    collections: BTreeMap<GlobalId, Read>,
+}
+
+impl ReadSet {
+    /// A whole table was read.
+    pub fn all(&mut self, table: GlobalId) {
+        self.collections.insert(table, Read::All);
+    }
+
+    /// A key of a unique constraint was looked up.
+    pub fn key(&mut self, constraint: GlobalId, key: &[u8]) {
+        match self
+            .collections
+            .entry(constraint)
+            .or_insert_with(|| Read::Keys(HashSet::new()))
+        {
+            Read::All => {}
+            Read::Keys(keys) => drop(keys.insert(key_hash(key))),
+        }
+    }
+
+    /// What was read, by table or constraint.
+    pub fn iter(&self) -> impl Iterator<Item = (GlobalId, &Read)> {
+        self.collections.iter().map(|(id, read)| (*id, read))
+    }
+
+    /// Whether nothing was read.
+    pub fn is_empty(&self) -> bool {
+        self.collections.is_empty()
+    }
+}
+
+/// The changes of one table.
+#[derive(Clone, Debug, Default)]
+pub struct TableWrites {
+    /// Net multiplicities of rows.
+    pub rows: BTreeMap<Row, Diff>,
+    /// Rows already written ahead to the log, all inserted.
+    pub chunks: Vec<ChunkRef>,
+    /// How many rows the chunks hold.
+    pub chunk_rows: u64,
+    /// By constraint, the row under each key touched: the last one written, none when deleted.
+    pub keys: BTreeMap<GlobalId, BTreeMap<Vec<u8>, Option<Row>>>,
+    /// By constraint, the keys of rows in chunks.
+    pub chunk_keys: BTreeMap<GlobalId, HashSet<KeyHash>>,
+}
+
+/// A transaction under way.
+#[derive(Debug)]
+pub struct Transaction {
+    /// Its id in the log, for chunks written ahead.
+    pub id: u64,
+    /// The timestamp that it reads at.
+    pub snapshot: Timestamp,
+    /// Keeps the snapshot readable.
+    pub guard: crate::coordinator::SnapshotGuard,
+    /// The catalog, its own DDL included.
+    pub catalog: Catalog,
+    /// The version of the catalog that it started from.
+    pub base_version: u64,
+    /// Its own DDL.
+    pub catalog_changes: Vec<Change>,
+    /// What it read.
+    pub reads: ReadSet,
+    /// What it wrote.
+    pub writes: BTreeMap<GlobalId, TableWrites>,
+    /// Begun by BEGIN, or by several statements in one string.
+    pub explicit: bool,
+    /// Only reads are allowed.
+    pub read_only: bool,
+    /// The wall clock at its start, as timestamptz counts.
+    pub started: i64,
+}
+
+impl Transaction {
+    /// Whether COMMIT has anything to write.
+    pub fn has_writes(&self) -> bool {
+        !self.catalog_changes.is_empty() || self.writes.values().any(|w| !w.is_empty())
+    }
+
+    /// The tables that it has written.
+    pub fn written(&self) -> BTreeSet<GlobalId> {
+        self.writes
+            .iter()
+            .filter(|(_, w)| !w.is_empty())
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// The changes of a table.
+    pub fn table(&mut self, id: GlobalId) -> &mut TableWrites {
+        self.writes.entry(id).or_default()
+    }
+
+    /// Applies one DDL change to what the transaction itself sees.
+    pub fn change_catalog(&mut self, changes: Vec<Change>) {
+        self.catalog = self.catalog.apply(&changes);
+        self.catalog_changes.extend(changes);
+    }
+}
+
+/// How a unique key is looked up below a transaction's own writes.
+pub trait Lookup {
+    /// The row under a key at the transaction's snapshot.
+    fn row(
+        &self,
+        table: &StoredTable,
+        unique: &UniqueKey,
+        key: &[u8],
+    ) -> Result<Option<Row>, Error>;
+}
+
+impl TableWrites {
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.chunks.is_empty()
+    }
+
+    fn add(&mut self, row: Row, diff: Diff) {
+        match self.rows.entry(row) {
+            std::collections::btree_map::Entry::Vacant(entry) => drop(entry.insert(diff)),
+            std::collections::btree_map::Entry::Occupied(mut entry) => {
+                *entry.get_mut() += diff;
+                if *entry.get() == 0 {
+                    entry.remove();
+                }
+            }
+        }
+    }
+
+    /// The row under a key, own writes first.
+    pub fn find(
+        &self,
+        table: &StoredTable,
+        unique: &UniqueKey,
+        key: &[u8],
+        below: &dyn Lookup,
+        reads: &mut ReadSet,
+    ) -> Result<Option<Row>, Error> {
+        if let Some(row) = self
+            .keys
+            .get(&unique.constraint)
+            .and_then(|keys| keys.get(key))
+        {
+            return Ok(row.clone());
+        }
+        reads.key(unique.constraint, key);
+        below.row(table, unique, key)
+    }
+
+    /// Inserts a checked row.
+    ///
+    /// Errors: 23505 when a unique key is taken.
+    pub fn insert(
+        &mut self,
+        table: &StoredTable,
+        row: Row,
+        below: &dyn Lookup,
+        reads: &mut ReadSet,
+    ) -> Result<(), Error> {
+        let keys = unique_keys(table, &row);
+        for (unique, key) in &keys {
+            let own = self
+                .keys
+                .get(&unique.constraint)
+                .is_some_and(|keys| keys.contains_key(key));
+            let in_chunk = !own
+                && self
+                    .chunk_keys
+                    .get(&unique.constraint)
+                    .is_some_and(|keys| keys.contains(&key_hash(key)));
+            if in_chunk || self.find(table, unique, key, below, reads)?.is_some() {
+                return Err(table.duplicate(unique, &row));
+            }
+        }
+        for (unique, key) in keys {
+            self.keys
+                .entry(unique.constraint)
+                .or_default()
+                .insert(key, Some(row.clone()));
+        }
+        self.add(row, 1);
+        Ok(())
+    }
+
+    /// Deletes one row that is there.
+    pub fn delete(&mut self, table: &StoredTable, row: Row) {
+        for (unique, key) in unique_keys(table, &row) {
+            self.keys
+                .entry(unique.constraint)
+                .or_default()
+                .insert(key, None);
+        }
+        self.add(row, -1);
+    }
+}
+
+/// The unique keys of a row that are not NULL.
+pub fn unique_keys<'t>(table: &'t StoredTable, row: &Row) -> Vec<(&'t UniqueKey, Vec<u8>)> {
+    let datums = row.unpack();
+    table
+        .unique
+        .iter()
+        .filter_map(|u| Some((u, u.key(&datums)?)))
+        .collect()
+}
+
+/// What one commit wrote, kept while transactions that began before it may still commit.
+#[derive(Clone, Debug, Default)]
+pub struct WriteSummary {
+    /// Tables with any change.
+    pub tables: BTreeSet<GlobalId>,
+    /// Keys touched, by constraint.
+    pub keys: BTreeMap<GlobalId, Arc<HashSet<KeyHash>>>,
+}
+
+impl WriteSummary {
+    /// The summary of a transaction's writes.
+    pub fn of(writes: &BTreeMap<GlobalId, TableWrites>) -> WriteSummary {
+        let mut summary = WriteSummary::default();
+        for (id, table) in writes.iter().filter(|(_, w)| !w.is_empty()) {
+            summary.tables.insert(*id);
+            let constraints: BTreeSet<_> = table
+                .keys
+                .keys()
+                .chain(table.chunk_keys.keys())
+                .copied()
+                .collect();
+            for constraint in constraints {
+                let mut keys = table
+                    .chunk_keys
+                    .get(&constraint)
+                    .cloned()
+                    .unwrap_or_default();
+                if let Some(own) = table.keys.get(&constraint) {
+                    keys.extend(own.keys().map(|k| key_hash(k)));
+                }
+                summary.keys.insert(constraint, Arc::new(keys));
+            }
+        }
+        summary
+    }
+
+    /// Whether a transaction that did not see this commit has read what it wrote.
+    pub fn conflicts_with(&self, reads: &ReadSet) -> bool {
+        reads.iter().any(|(id, read)| match read {
+            Read::All => self.tables.contains(&id),
+            Read::Keys(read) => self.keys.get(&id).is_some_and(|written| {
+                let (small, large) = if read.len() < written.len() {
+                    (read, &**written)
+                } else {
+                    (&**written, read)
+                };
+                small.iter().any(|key| large.contains(key))
+            }),
+        })
+    }
+}
