@@ -9,10 +9,8 @@ use crate::query::limit::Limits;
 use crate::scope::Env;
 use crate::typed::Typed;
 use everview_expr::{LocalId, RelationType};
-use everview_repr::{
-    ColumnDesc, ColumnOrder, ColumnType, Datum, GlobalId, RelationDesc, Row, SqlState,
-};
-use sqlparser::ast::{Expr, OrderBy, OrderByExpr, OrderByKind, Query, SetExpr, TableAlias, With};
+use everview_repr::{ColumnDesc, ColumnOrder, GlobalId, RelationDesc, SqlState};
+use sqlparser::ast::{OrderBy, OrderByExpr, OrderByKind, Query, SetExpr, With};
 
 /// An output column before it is computed.
 #[derive(Clone, Debug)]
