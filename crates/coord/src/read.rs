@@ -11,8 +11,8 @@ use everview_dataflow::{DataflowDesc, Export};
 use everview_expr::{Id, MapFilterProject, RelExpr, ScalarExpr, registry};
 use everview_optimize::physical::Plan;
 use everview_repr::{
-    ColumnOrder, Datum, Diff, GlobalId, Packer, RelationDesc, Row, RowArena, SqlState, Timestamp,
-    key,
+    ColumnOrder, Datum, Diff, GlobalId, Packer, RelationDesc, Row, RowArena, ScalarType, SqlState,
+    Timestamp, key,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -138,7 +138,11 @@ struct Lookup<'m> {
 /// The look-up that answers a filtered read of a table, if its predicates fix a unique key.
 fn find_lookup<'m>(shared: &Shared, id: GlobalId, mfp: &'m MapFilterProject) -> Option<Lookup<'m>> {
     let table = shared.tables.get(id)?;
-    let fixed = fixed_columns(mfp);
+    let mut fixed = BTreeMap::new();
+    for (column, datum) in fixed_columns(mfp) {
+        let ty = &table.desc.columns.get(column)?.ty.scalar;
+        fixed.extend(as_stored(ty, datum).map(|datum| (column, datum)));
+    }
     let unique = table
         .unique
         .iter()
@@ -151,6 +155,42 @@ fn find_lookup<'m>(shared: &Shared, id: GlobalId, mfp: &'m MapFilterProject) -> 
         key,
         mfp,
     })
+}
+
+/// A literal as a value of the column's own type, whose keys are its own; `None` where it has no equal there or its
+/// type differs, as a comparison across types allows: then the filter finds the rows.
+fn as_stored<'d>(ty: &ScalarType, datum: Datum<'d>) -> Option<Datum<'d>> {
+    use ScalarType as T;
+    let integer = match datum {
+        Datum::Int16(v) => Some(i64::from(v)),
+        Datum::Int32(v) => Some(i64::from(v)),
+        Datum::Int64(v) => Some(v),
+        _ => None,
+    };
+    match (ty, integer) {
+        (T::Int16, Some(v)) => return i16::try_from(v).ok().map(Datum::Int16),
+        (T::Int32, Some(v)) => return i32::try_from(v).ok().map(Datum::Int32),
+        (T::Int64, Some(v)) => return Some(Datum::Int64(v)),
+        _ => {}
+    }
+    let same = matches!(
+        (ty, &datum),
+        (T::Bool, Datum::Bool(_))
+            | (T::Float32, Datum::Float32(_))
+            | (T::Float64, Datum::Float64(_))
+            | (T::Numeric, Datum::Numeric(_))
+            | (T::Text | T::Varchar | T::Name | T::InternalChar, Datum::Text(_))
+            | (T::BpChar, Datum::BpChar(_))
+            | (T::Bytea, Datum::Bytea(_))
+            | (T::Date, Datum::Date(_))
+            | (T::Time, Datum::Time(_))
+            | (T::Timestamp, Datum::Timestamp(_))
+            | (T::TimestampTz, Datum::TimestampTz(_))
+            | (T::Interval, Datum::Interval(_))
+            | (T::Uuid, Datum::Uuid(_))
+            | (T::Oid, Datum::Oid(_))
+    );
+    same.then_some(datum)
 }
 
 /// Input columns that a conjunct equates with a literal that is not NULL.
