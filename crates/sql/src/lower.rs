@@ -10,6 +10,7 @@
 
 use crate::hir::{ColumnRef, HirAggregate, HirOrder, HirRel, HirScalar, HirWindow, JoinKind};
 use everview_expr::aggregate::{self, AggregateFunc, OrderExpr};
+use everview_expr::window::WindowFunc;
 use everview_expr::{AggregateExpr, Id, LocalId, RelExpr, RelationType, ScalarExpr, WindowExpr};
 use everview_repr::{ColumnOrder, ColumnType, Datum, Row, ScalarType};
 use std::collections::{BTreeMap, BTreeSet};
@@ -648,6 +649,7 @@ impl Lowering {
             result,
         } in functions
         {
+            let func = shift_aggregate(func, start);
             let args = args
                 .into_iter()
                 .map(|a| self.scalar(a, &mut input, start, arity, scope))
@@ -675,6 +677,15 @@ impl Lowering {
         };
         windowed.project((0..width).chain(wide..wide + added).collect())
     }
+}
+
+/// A window aggregate's own columns, past the outer ones.
+fn shift_aggregate(mut func: WindowFunc, start: usize) -> WindowFunc {
+    if let WindowFunc::Aggregate(aggregate) = &mut func {
+        let exprs = aggregate.args.iter_mut().chain(&mut aggregate.filter);
+        exprs.for_each(|e| e.permute(|c| c + start));
+    }
+    func
 }
 
 /// The conjuncts of a predicate.

@@ -8,6 +8,9 @@ use crate::error::PlanError;
 use crate::hir::{ColumnRef, HirScalar};
 use everview_repr::{ColumnType, GlobalId, SqlState};
 
+/// A column's name, type and origin.
+pub(crate) type NamedColumn = (String, ColumnType, Option<(GlobalId, u16)>);
+
 /// A named column of a row.
 #[derive(Clone, Debug)]
 pub(crate) struct ScopeColumn {
@@ -55,7 +58,7 @@ impl Scope {
         name: Option<String>,
         schema: Option<String>,
         id: Option<GlobalId>,
-        columns: Vec<(String, ColumnType, Option<(GlobalId, u16)>)>,
+        columns: Vec<NamedColumn>,
     ) -> Scope {
         let columns: Vec<_> = columns
             .into_iter()

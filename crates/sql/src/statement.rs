@@ -89,7 +89,7 @@ impl Planner<'_> {
     fn statement(&mut self, statement: &Statement) -> Result<Plan, PlanError> {
         Ok(match statement {
             Statement::Query { query, as_of } => {
-                Plan::Select(self.select_plan(query, as_of.as_ref())?)
+                Plan::Select(self.select_plan(query, as_of.as_deref())?)
             }
             Statement::Insert(insert) => Plan::Insert(self.insert(insert)?),
             Statement::Update(update) => Plan::Update(self.update(update)?),
@@ -280,8 +280,8 @@ impl Planner<'_> {
             as_of,
             up_to,
         } = subscribe;
-        let as_of = as_of.as_ref().map(|e| self.as_of(e)).transpose()?;
-        let up_to = up_to.as_ref().map(|e| self.as_of(e)).transpose()?;
+        let as_of = as_of.as_deref().map(|e| self.as_of(e)).transpose()?;
+        let up_to = up_to.as_deref().map(|e| self.as_of(e)).transpose()?;
         self.maintained = Some("SUBSCRIBE");
         let (rel, desc) = match target {
             SubscribeTarget::Name(name) => {
@@ -305,7 +305,7 @@ impl Planner<'_> {
         let stage = explain.stage;
         let (rel, select, maintained) = match &explain.target {
             ExplainTarget::Query { query, as_of } => {
-                let as_of = as_of.as_ref().map(|e| self.as_of(e)).transpose()?;
+                let as_of = as_of.as_deref().map(|e| self.as_of(e)).transpose()?;
                 let plan = self.query(query, &Env::EMPTY)?;
                 let (rel, select) = self.finish_select(plan, as_of);
                 (rel, select, false)

@@ -272,7 +272,7 @@ impl Planner<'_> {
     }
 
     /// Coerces all of them to their common type.
-    pub(crate) fn to_common_type(
+    pub(crate) fn in_common_type(
         &mut self,
         values: Vec<Typed>,
         context: &str,

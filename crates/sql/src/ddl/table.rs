@@ -280,10 +280,7 @@ fn table_column(name: String, ty: ColumnType) -> TableColumn {
 
 /// The column names of CREATE TABLE AS, which have no types.
 fn as_columns(create: &CreateTable) -> Result<Vec<&Ident>, PlanError> {
-    let name = |c: &ColumnDef| match c.data_type {
-        sqlparser::ast::DataType::Unspecified => true,
-        _ => false,
-    };
+    let name = |c: &ColumnDef| matches!(c.data_type, sqlparser::ast::DataType::Unspecified);
     match create.columns.iter().find(|c| !name(c)) {
         None => Ok(create.columns.iter().map(|c| &c.name).collect()),
         Some(c) => Err(

@@ -28,7 +28,7 @@ pub(crate) fn plan(planner: &mut Planner<'_>, copy: &Copy) -> Result<CopyPlan, P
             })
         }
         CopySource::Query { query, as_of } => {
-            let select = planner.select_plan(query, as_of.as_ref())?;
+            let select = planner.select_plan(query, as_of.as_deref())?;
             let options = read_options(options, &select.desc, true)?;
             Ok(CopyPlan::To {
                 select: Box::new(select),

@@ -195,7 +195,7 @@ impl Planner<'_> {
         let width = change.target.desc.arity();
         let (from, from_scope) = {
             let env = Env::EMPTY.with(Frame::Left(&change.scope, false));
-            self.from_items(change.from, &env)?
+            self.changed_from(change.from, &env)?
         };
         let joined = !change.from.is_empty();
         if joined {

@@ -74,7 +74,13 @@ impl Input<'_> {
     /// The query within the parentheses.
     fn copy_query(
         &mut self,
-    ) -> Result<(Box<sqlparser::ast::Query>, Option<sqlparser::ast::Expr>), PlanError> {
+    ) -> Result<
+        (
+            Box<sqlparser::ast::Query>,
+            Option<Box<sqlparser::ast::Expr>>,
+        ),
+        PlanError,
+    > {
         let mut depth = 0usize;
         let mut close = None;
         for n in 0.. {

@@ -101,12 +101,15 @@ impl Input<'_> {
                 Token::EOF => break,
                 Token::LParen => depth += 1,
                 Token::RParen => depth = depth.saturating_sub(1),
-                token if depth == 0 && super::rewrite::is_word(token, "append") => {
-                    if super::rewrite::is_word(self.ahead(n + 1), "only") && n > 2 {
-                        append_only = true;
-                        cut = Some((n, 2));
-                        break;
-                    }
+                token
+                    if depth == 0
+                        && n > 2
+                        && super::rewrite::is_word(token, "append")
+                        && super::rewrite::is_word(self.ahead(n + 1), "only") =>
+                {
+                    append_only = true;
+                    cut = Some((n, 2));
+                    break;
                 }
                 token if depth == 0 && super::rewrite::is_word(token, "with") => {
                     let next = self.ahead(n + 1);

@@ -16,7 +16,7 @@ impl Input<'_> {
     /// A query and the AS OF after it.
     ///
     /// sqlparser takes `AS of` for an alias, so the tokens from there on are set aside while it reads the query.
-    pub(super) fn query_as_of(&mut self) -> Result<(Box<Query>, Option<Expr>), PlanError> {
+    pub(super) fn query_as_of(&mut self) -> Result<(Box<Query>, Option<Box<Expr>>), PlanError> {
         let Some(at) = self.find_as_of() else {
             return Ok((Box::new(self.query()?), None));
         };
@@ -25,7 +25,7 @@ impl Input<'_> {
         self.end()?;
         self.put_back(rest);
         self.expect(&["as", "of"])?;
-        Ok((query, Some(self.expr()?)))
+        Ok((query, Some(Box::new(self.expr()?))))
     }
 
     /// How far ahead an AS OF of the statement's own level is.
@@ -83,10 +83,10 @@ impl Input<'_> {
             self.subscribe_options(&mut subscribe)?;
         }
         if self.take(&["as", "of"]) {
-            subscribe.as_of = Some(self.expr()?);
+            subscribe.as_of = Some(Box::new(self.expr()?));
         }
         if self.take(&["up", "to"]) {
-            subscribe.up_to = Some(self.expr()?);
+            subscribe.up_to = Some(Box::new(self.expr()?));
         }
         Ok(subscribe)
     }

@@ -11,7 +11,7 @@ pub(crate) enum Statement {
     /// A query, AS OF a time.
     Query {
         query: Box<Query>,
-        as_of: Option<Expr>,
+        as_of: Option<Box<Expr>>,
     },
     Insert(Box<ast::Insert>),
     Update(Box<ast::Update>),
@@ -160,8 +160,8 @@ pub(crate) struct Subscribe {
     pub target: SubscribeTarget,
     pub snapshot: bool,
     pub progress: bool,
-    pub as_of: Option<Expr>,
-    pub up_to: Option<Expr>,
+    pub as_of: Option<Box<Expr>>,
+    pub up_to: Option<Box<Expr>>,
 }
 
 /// What SUBSCRIBE follows.
@@ -183,7 +183,7 @@ pub(crate) struct Explain {
 pub(crate) enum ExplainTarget {
     Query {
         query: Box<Query>,
-        as_of: Option<Expr>,
+        as_of: Option<Box<Expr>>,
     },
     View {
         name: Name,
@@ -208,7 +208,7 @@ pub(crate) enum CopySource {
     },
     Query {
         query: Box<Query>,
-        as_of: Option<Expr>,
+        as_of: Option<Box<Expr>>,
     },
     Subscribe(Box<Subscribe>),
 }

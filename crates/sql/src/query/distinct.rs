@@ -109,7 +109,7 @@ impl Planner<'_> {
         for (output, column) in outputs.iter_mut().zip(&plan.project) {
             output.value.expr = super::from::column(*column);
         }
-        let order = plan.order.iter().map(|o| order_by_column(o)).collect();
+        let order = plan.order.iter().map(order_by_column).collect();
         Ok(Body {
             rel,
             arity,

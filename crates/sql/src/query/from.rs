@@ -9,7 +9,7 @@ use crate::query::build::{map, project, rename_columns, unit};
 use crate::scope::{Env, Frame, Scope};
 use everview_catalog::{Object, ObjectKind};
 use everview_expr::{Id, RelationType};
-use everview_repr::{ColumnDesc, ColumnType, RelationDesc, ScalarType, SqlState, Typmod};
+use everview_repr::{ColumnDesc, RelationDesc, ScalarType, SqlState, Typmod};
 use sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, ObjectName, TableAlias, TableFactor, TableFunctionArgs,
     TableInheritance,
@@ -365,9 +365,7 @@ fn check_alias(alias: &TableAlias) -> Result<(), PlanError> {
     }
 }
 
-fn scope_columns(
-    desc: &RelationDesc,
-) -> Vec<(String, ColumnType, Option<(everview_repr::GlobalId, u16)>)> {
+fn scope_columns(desc: &RelationDesc) -> Vec<crate::scope::NamedColumn> {
     desc.columns
         .iter()
         .map(|c| (c.name.clone(), c.ty.clone(), c.origin))

@@ -13,16 +13,16 @@ use sqlparser::ast::{Join, JoinConstraint, JoinOperator, ObjectName, TableWithJo
 
 impl Planner<'_> {
     /// FROM or USING of UPDATE and DELETE.
-    pub(crate) fn from_items(
+    pub(crate) fn changed_from(
         &mut self,
         from: &[TableWithJoins],
         env: &Env<'_>,
     ) -> Result<Item, PlanError> {
-        self.from_clause(from, env)
+        self.plan_from(from, env)
     }
 
     /// The FROM clause: a product from left to right; one empty row without items.
-    pub(super) fn from_clause(
+    pub(super) fn plan_from(
         &mut self,
         from: &[TableWithJoins],
         env: &Env<'_>,
@@ -149,7 +149,7 @@ impl Planner<'_> {
             };
             let equal = self.call_operator("=", vec![a.clone(), b.clone()], *position)?;
             on.push(equal.expr);
-            let both = self.to_common_type(vec![a, b], "JOIN/USING")?;
+            let both = self.in_common_type(vec![a, b], "JOIN/USING")?;
             let typmod = if l.ty.typmod == r.ty.typmod {
                 l.ty.typmod
             } else {

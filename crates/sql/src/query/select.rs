@@ -26,7 +26,7 @@ impl Planner<'_> {
         env: &Env<'_>,
     ) -> Result<Body, PlanError> {
         check_clauses(select)?;
-        let (rel, scope) = self.from_clause(&select.from, env)?;
+        let (rel, scope) = self.plan_from(&select.from, env)?;
         let row = env.with(Frame::Row(&scope));
         let predicates = match &select.selection {
             Some(condition) => self.condition(condition, &ExprContext::plain(&row, "WHERE"))?,

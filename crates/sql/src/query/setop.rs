@@ -46,7 +46,7 @@ impl Planner<'_> {
         }
         let mut columns = Vec::new();
         for (l, r) in left.outputs.iter_mut().zip(&mut right.outputs) {
-            let pair = self.to_common_type(vec![l.value.clone(), r.value.clone()], name)?;
+            let pair = self.in_common_type(vec![l.value.clone(), r.value.clone()], name)?;
             let Ok([a, b]) = <[_; 2]>::try_from(pair) else {
                 continue;
             };

@@ -58,7 +58,7 @@ impl Planner<'_> {
                 .map(|r| std::mem::replace(&mut r[column], empty()))
                 .collect();
             if rows.len() > 1 || !taken[0].is_unknown() {
-                taken = self.to_common_type(taken, "VALUES")?;
+                taken = self.in_common_type(taken, "VALUES")?;
             }
             for (row, value) in rows.iter_mut().zip(taken) {
                 row[column] = value;

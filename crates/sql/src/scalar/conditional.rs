@@ -62,7 +62,7 @@ impl Planner<'_> {
     /// The results' common type; Postgres puts ELSE first when it chooses.
     fn case_results(&mut self, mut results: Vec<Typed>) -> Result<Vec<Typed>, PlanError> {
         results.rotate_right(1);
-        let mut coerced = self.to_common_type(results, "CASE")?;
+        let mut coerced = self.in_common_type(results, "CASE")?;
         coerced.rotate_left(1);
         Ok(coerced)
     }
@@ -78,7 +78,7 @@ impl Planner<'_> {
         if args.is_empty() {
             return Err(PlanError::syntax("syntax error at or near \")\"").at(position));
         }
-        let args = self.to_common_type(args, &upper)?;
+        let args = self.in_common_type(args, &upper)?;
         if name != "coalesce" {
             return self.call_function(name, args, position);
         }

@@ -165,7 +165,7 @@ impl Planner<'_> {
                 }
                 cast
             }
-            None => self.to_common_type(values, "ARRAY")?,
+            None => self.in_common_type(values, "ARRAY")?,
         };
         let element = match (values.first(), element) {
             (Some(v), _) => v.scalar().clone(),
