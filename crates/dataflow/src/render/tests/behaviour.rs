@@ -1,0 +1,281 @@
+//! How results leave a dataflow, and what is left of one that goes.
+
+use std::sync::Arc;
+
+use everview_expr::{Id, RelExpr, ScalarExpr, resolve};
+use everview_optimize::physical::{DataflowPlan, Plan};
+use everview_repr::{Datum, Diff, EvalError, GlobalId, Row, ScalarType, Timestamp};
+
+use super::generate::{History, TABLES, get};
+use super::tables::Tables;
+use super::{PATIENCE, advance, index, plan, shown};
+use crate::export::subscribe::bounded_subscription;
+use crate::{
+    Compute, DataflowDesc, DataflowId, Export, ReadError, SubscribeError, SubscribeReceiver,
+};
+
+fn pair(a: i32, b: &str) -> Row {
+    Row::pack([Datum::Int32(a), Datum::Text(b)])
+}
+
+fn start(workers: usize) -> (Compute, Arc<Tables>) {
+    let tables = Arc::new(Tables::default());
+    (Compute::start(workers, tables.clone()).expect("workers start"), tables)
+}
+
+/// Commits changes of the first table, each at its own time.
+fn commit(compute: &Compute, tables: &Tables, changes: &[(Row, u64, Diff)], upper: u64) {
+    let changes: Vec<_> = changes
+        .iter()
+        .map(|(row, time, diff)| (TABLES[0], row.clone(), Timestamp(*time), *diff))
+        .collect();
+    let lower = changes.first().map_or(0, |change| change.2.0);
+    advance(compute, tables, &History { changes, end: upper }, lower..upper);
+}
+
+fn peek(compute: &Compute, id: u64, plan: DataflowPlan, as_of: u64) -> Result<Vec<(Row, Diff)>, EvalError> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    compute.install(DataflowDesc {
+        id: DataflowId(id),
+        name: format!("peek {id}"),
+        plan,
+        as_of: Timestamp(as_of),
+        until: Some(Timestamp(as_of + 1)),
+        export: Export::Peek(sender),
+    });
+    receiver.blocking_recv().expect("an answer")
+}
+
+fn wait<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..2000 {
+        if let Some(found) = poll() {
+            return found;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    panic!("waited in vain for {what}")
+}
+
+#[test]
+fn a_peek_gathers_all_workers_rows_as_of_its_time() {
+    for workers in [1, 2, 4] {
+        let (compute, tables) = start(workers);
+        let rows: Vec<_> = (0..100).map(|n| (pair(n % 10, "a"), 1 + n as u64, 1)).collect();
+        commit(&compute, &tables, &rows, 200);
+        for as_of in [0, 1, 50, 199] {
+            let mut found = peek(&compute, as_of, plan(&get(TABLES[0])), as_of).expect("rows");
+            found.sort();
+            let total: i64 = found.iter().map(|(_, count)| count).sum();
+            assert_eq!(total, as_of.min(100) as i64);
+            assert!(found.len() <= 10, "summed up");
+        }
+    }
+}
+
+fn quotients() -> RelExpr {
+    let types = vec![ScalarType::Int32; 2];
+    let divide = resolve::resolve_operator("/", &types).expect("division");
+    let call = ScalarExpr::Call {
+        func: divide.func,
+        args: vec![ScalarExpr::literal(Datum::Int32(6), ScalarType::Int32), ScalarExpr::Column(0)],
+        types: Arc::new(everview_expr::CallTypes {
+            args: types,
+            result: ScalarType::Int32,
+            typmod: everview_repr::Typmod::NONE,
+            time_zone: "UTC".into(),
+            environment: None,
+        }),
+    };
+    get(TABLES[0]).map(vec![call])
+}
+
+#[test]
+fn an_error_in_a_value_or_a_filter_fails_reads_until_its_row_is_deleted() {
+    let (compute, tables) = start(2);
+    let valued = quotients();
+    let filtered = quotients().filter(vec![ScalarExpr::IsNull(Box::new(ScalarExpr::Column(2)))]);
+    commit(&compute, &tables, &[(pair(1, "a"), 1, 1)], 2);
+    compute.install(index(1, &filtered, 1));
+    commit(&compute, &tables, &[(pair(0, "b"), 2, 1)], 3);
+    commit(&compute, &tables, &[(pair(0, "b"), 3, -1)], 4);
+    for (time, fails) in [(1, false), (2, true), (3, false)] {
+        assert_eq!(!shown(&compute, 1, time).errors.is_empty(), fails);
+        for (n, expr) in [&valued, &filtered].into_iter().enumerate() {
+            let found = peek(&compute, 10 + 10 * time + n as u64, plan(expr), time);
+            assert_eq!(found.is_err(), fails, "{found:?}");
+            if let Err(error) = found {
+                assert_eq!(error.message(), "division by zero");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_index_is_imported_as_of_past_and_present_times() {
+    for workers in [1, 2] {
+        let (compute, tables) = start(workers);
+        let rows: Vec<_> = (1..=20).map(|n| (pair(n as i32 % 4, "a"), n, 1)).collect();
+        commit(&compute, &tables, &rows[..10], 11);
+        let base = get(TABLES[0]);
+        compute.install(index(1, &base, 5));
+        let arrangement = super::by_first_column(&base);
+        let over = |id: u64, as_of| DataflowDesc {
+            id: DataflowId(id),
+            name: format!("over {id}"),
+            plan: DataflowPlan {
+                sources: Default::default(),
+                imports: [(GlobalId(1), vec![(GlobalId(1), arrangement.clone())])].into(),
+                plan: Plan::Get {
+                    id: Id::Global(GlobalId(1)),
+                    mfp: everview_expr::MapFilterProject::identity(2),
+                },
+                desc: plan(&base).desc,
+            },
+            as_of: Timestamp(as_of),
+            until: None,
+            export: Export::Index { id: GlobalId(id as u32), arrangements: vec![arrangement.clone()] },
+        };
+        compute.install(over(2, 7));
+        commit(&compute, &tables, &rows[10..], 21);
+        compute.install(over(3, 15));
+        for time in 15..21 {
+            let total = |id| shown(&compute, id, time).rows.values().sum::<i64>();
+            assert_eq!([total(1), total(2), total(3)], [time as i64; 3]);
+        }
+        compute.allow_compaction(GlobalId(1), Timestamp(18));
+        compute.install(over(4, 16));
+        let status = wait("a refusal", || compute.status(DataflowId(4)).filter(|s| s.suspended.is_some()));
+        assert!(status.suspended.is_some_and(|reason| reason.contains("begins at 18")));
+        assert!(compute.reader(GlobalId(4)).is_none());
+    }
+}
+
+#[test]
+fn a_dropped_index_gives_everything_back_and_tells_its_readers() {
+    let (compute, tables) = start(2);
+    let rows: Vec<_> = (0..1000).map(|n| (pair(n, "a"), 1, 1)).collect();
+    commit(&compute, &tables, &rows, 2);
+    compute.install(index(1, &get(TABLES[0]), 1));
+    assert_eq!(shown(&compute, 1, 1).rows.len(), 1000);
+    let reader = compute.reader(GlobalId(1)).expect("an index");
+    assert!(reader.size().updates >= 1000);
+    let status = compute.status(DataflowId(1)).expect("a status");
+    assert_eq!((status.rows, status.suspended.is_none()), (1000, true));
+    assert!(status.bytes > 5_000);
+    wait("hydration", || compute.status(DataflowId(1)).filter(|s| s.hydrated && s.progress == 1.0));
+    let waiting = {
+        let reader = reader.clone();
+        std::thread::Builder::new()
+            .spawn(move || reader.snapshot_blocking(Timestamp(50), PATIENCE).err())
+            .expect("a thread")
+    };
+    compute.drop_dataflow(DataflowId(1));
+    assert_eq!(waiting.join().expect("a reader"), Some(ReadError::Dropped));
+    wait("memory", || (reader.size().updates == 0).then_some(()));
+    assert!(compute.reader(GlobalId(1)).is_none());
+    assert!(compute.status(DataflowId(1)).is_none());
+}
+
+fn subscribe(compute: &Compute, id: u64, as_of: u64, until: Option<u64>, most: usize) -> SubscribeReceiver {
+    let (sink, receiver) = bounded_subscription(Timestamp(as_of), most);
+    compute.install(DataflowDesc {
+        id: DataflowId(id),
+        name: format!("subscribe {id}"),
+        plan: plan(&get(TABLES[0])),
+        as_of: Timestamp(as_of),
+        until: until.map(Timestamp),
+        export: Export::Subscribe(sink),
+    });
+    receiver
+}
+
+fn next(receiver: &mut SubscribeReceiver) -> Result<Option<crate::SubscribeBatch>, SubscribeError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(receiver.next())
+}
+
+#[test]
+fn a_subscription_gives_each_time_once_consolidated_and_in_order() {
+    for workers in [1, 2, 4] {
+        let (compute, tables) = start(workers);
+        commit(&compute, &tables, &[(pair(1, "a"), 1, 1), (pair(2, "b"), 2, 1)], 3);
+        let mut receiver = subscribe(&compute, 1, 2, Some(7), 1 << 20);
+        for time in 3..10 {
+            let rows: Vec<_> = (0..8).flat_map(|n| [(pair(n, "x"), time, 1), (pair(n / 2, "x"), time, -1)]).collect();
+            commit(&compute, &tables, &rows, time + 1);
+        }
+        let mut updates = Vec::new();
+        let mut upper = Timestamp(2);
+        while let Some(batch) = next(&mut receiver).expect("a batch") {
+            assert!(batch.upper > upper);
+            assert!(batch.updates.iter().all(|(_, time, _)| upper <= *time && *time < batch.upper));
+            upper = batch.upper;
+            updates.extend(batch.updates);
+        }
+        assert_eq!(upper, Timestamp::MAX);
+        assert!(updates.iter().all(|(_, time, diff)| *diff != 0 && time.0 < 7));
+        let sorted = updates.is_sorted_by(|a, b| (a.1, &a.0) < (b.1, &b.0));
+        assert!(sorted, "{updates:?}");
+        assert_eq!(updates.iter().filter(|(_, time, _)| time.0 == 2).count(), 2);
+        let changed: i64 = updates.iter().filter(|(_, time, _)| time.0 == 5).map(|(_, _, diff)| diff.abs()).sum();
+        assert_eq!(changed, 8);
+    }
+}
+
+#[test]
+fn a_slow_subscriber_is_cut_off_and_told_where_to_resume() {
+    let (compute, tables) = start(2);
+    commit(&compute, &tables, &[(pair(1, "a"), 1, 1)], 2);
+    let mut receiver = subscribe(&compute, 1, 1, None, 200);
+    let batch = next(&mut receiver).expect("a batch").expect("the snapshot");
+    assert_eq!(batch.upper, Timestamp(2));
+    for time in 2..50 {
+        commit(&compute, &tables, &[(pair(7, "a long one"), time, 1)], time + 1);
+    }
+    let error = wait("the cut", || receiver.try_next().err());
+    assert!(matches!(error, SubscribeError::TooSlow { .. }), "{error}");
+}
+
+#[test]
+fn a_subscription_to_an_error_ends_with_it_and_a_dropped_one_stops() {
+    let (compute, tables) = start(1);
+    commit(&compute, &tables, &[(pair(1, "a"), 1, 1)], 2);
+    let (sink, mut receiver) = bounded_subscription(Timestamp(1), 1 << 20);
+    compute.install(DataflowDesc {
+        id: DataflowId(1),
+        name: "quotients".into(),
+        plan: plan(&quotients()),
+        as_of: Timestamp(1),
+        until: None,
+        export: Export::Subscribe(sink),
+    });
+    assert_eq!(next(&mut receiver).map(|b| b.map(|b| b.updates.len())), Ok(Some(1)));
+    commit(&compute, &tables, &[(pair(0, "a"), 2, 1)], 3);
+    assert!(matches!(next(&mut receiver), Err(SubscribeError::Eval(_))));
+    let mut other = subscribe(&compute, 2, 2, None, 1 << 20);
+    assert!(next(&mut other).is_ok());
+    compute.drop_dataflow(DataflowId(2));
+    assert_eq!(next(&mut other), Err(SubscribeError::Stopped));
+}
+
+#[test]
+fn a_dataflow_that_panics_is_suspended_and_others_go_on() {
+    let (compute, tables) = start(2);
+    commit(&compute, &tables, &[(pair(1, "a"), 1, 1)], 2);
+    // A column that is not there.
+    let mut broken = plan(&get(TABLES[0]));
+    broken.plan = Plan::Mfp {
+        input: Box::new(broken.plan),
+        mfp: everview_expr::MapFilterProject::identity(2).map([ScalarExpr::Column(0)]),
+    };
+    if let Plan::Mfp { mfp, .. } = &mut broken.plan {
+        mfp.expressions[0] = ScalarExpr::Column(9);
+    }
+    compute.install(index(1, &get(TABLES[0]), 1));
+    compute.install(DataflowDesc { plan: broken.clone(), ..index(2, &get(TABLES[0]), 1) });
+    assert!(peek(&compute, 9, broken, 1).is_err());
+    let status = wait("suspension", || compute.status(DataflowId(2)).filter(|s| s.suspended.is_some()));
+    assert!(status.suspended.is_some_and(|reason| reason.contains("could not be evaluated")));
+    commit(&compute, &tables, &[(pair(2, "a"), 2, 1)], 3);
+    assert_eq!(shown(&compute, 1, 2).rows.len(), 2);
+}
