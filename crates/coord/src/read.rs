@@ -179,7 +179,10 @@ fn as_stored<'d>(ty: &ScalarType, datum: Datum<'d>) -> Option<Datum<'d>> {
             | (T::Float32, Datum::Float32(_))
             | (T::Float64, Datum::Float64(_))
             | (T::Numeric, Datum::Numeric(_))
-            | (T::Text | T::Varchar | T::Name | T::InternalChar, Datum::Text(_))
+            | (
+                T::Text | T::Varchar | T::Name | T::InternalChar,
+                Datum::Text(_)
+            )
             | (T::BpChar, Datum::BpChar(_))
             | (T::Bytea, Datum::Bytea(_))
             | (T::Date, Datum::Date(_))

@@ -23,9 +23,13 @@ use std::sync::mpsc::{Receiver, Sender};
 use tokio::sync::oneshot;
 
 /// What the sequencer is asked.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every request is a commit"
+)]
 pub(crate) enum Request {
     /// Commit a transaction.
-    Commit(Box<CommitRequest>),
+    Commit(CommitRequest),
     /// Write nothing more and end.
     Stop,
 }
@@ -48,7 +52,7 @@ pub(crate) struct CommitRequest {
 /// A request that was given its timestamp.
 struct Sequenced {
     timestamp: Timestamp,
-    request: Box<CommitRequest>,
+    request: CommitRequest,
     changes: BTreeMap<GlobalId, Vec<(Row, Diff)>>,
     catalog_changes: Vec<Change>,
 }
@@ -110,7 +114,7 @@ impl Sequencer {
         }
     }
 
-    fn commit_group(&mut self, group: Vec<Box<CommitRequest>>) {
+    fn commit_group(&mut self, group: Vec<CommitRequest>) {
         let mut sequenced = Vec::new();
         // Only one change of the catalog a group: the next one must be planned over it.
         let mut catalog_changed = false;
@@ -183,7 +187,7 @@ impl Sequencer {
         Ok(())
     }
 
-    fn sequence(&mut self, request: Box<CommitRequest>) -> Sequenced {
+    fn sequence(&mut self, request: CommitRequest) -> Sequenced {
         let timestamp = clock::next(self.last, clock::wall_clock());
         self.last = timestamp;
         self.recent

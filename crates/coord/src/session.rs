@@ -511,10 +511,7 @@ impl Session {
             reply,
         };
         let guard = transaction.guard;
-        let sent = self
-            .shared
-            .requests
-            .send(Request::Commit(Box::new(request)));
+        let sent = self.shared.requests.send(Request::Commit(request));
         sent.map_err(|_| Error::shutting_down())?;
         // A commit under way is not cancelled: its outcome must be known.
         let result = answer.await.map_err(|_| Error::shutting_down())?;

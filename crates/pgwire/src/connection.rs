@@ -21,6 +21,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 /// Why a step was not finished.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one a connection")]
 pub(crate) enum Failure {
     /// The client is not there any more.
     Gone,

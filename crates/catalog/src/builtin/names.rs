@@ -393,8 +393,8 @@ fn token_length(text: &str) -> usize {
         // A whole word, so that an E at its end opens no escape string.
         text.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '$')
             .unwrap_or(text.len())
-    } else if text.starts_with('$') {
-        let tag = text[1..].find('$').map(|i| &text[..i + 2]);
+    } else if let Some(rest) = text.strip_prefix('$') {
+        let tag = rest.find('$').map(|i| &text[..i + 2]);
         let is_tag = |t: &&str| {
             t[1..t.len() - 1]
                 .chars()

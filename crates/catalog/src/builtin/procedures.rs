@@ -143,10 +143,8 @@ static PROCEDURES: LazyLock<Vec<Procedure>> =
                 columns: Vec::new(),
             },
         ));
-        let mut next = FIRST_OWN;
-        for procedure in all.iter_mut().filter(|p| p.oid == 0) {
-            procedure.oid = next;
-            next += 1;
+        for (oid, procedure) in (FIRST_OWN..).zip(all.iter_mut().filter(|p| p.oid == 0)) {
+            procedure.oid = oid;
         }
         all
     });

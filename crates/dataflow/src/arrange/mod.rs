@@ -59,7 +59,7 @@ pub fn arrange<'scope, T: Time, R: Diff>(
         updates,
         by_key(),
         name,
-        |logger, operator| PackedBatcher::new(logger, operator),
+        PackedBatcher::new,
     )
 }
 
@@ -74,7 +74,7 @@ pub fn arrange_in_place<'scope, T: Time, R: Diff>(
         updates,
         Pipeline,
         name,
-        |logger, operator| PackedBatcher::new(logger, operator),
+        PackedBatcher::new,
     )
 }
 

@@ -8,9 +8,9 @@ mod tables;
 use std::sync::Arc;
 use std::time::Duration;
 
+use everview_expr::{RelExpr, ScalarExpr};
 use everview_optimize::lowering::lower;
 use everview_optimize::physical::{Arrangement, DataflowPlan};
-use everview_expr::{RelExpr, ScalarExpr};
 use everview_repr::{GlobalId, RelationDesc, Timestamp};
 use proptest::prelude::*;
 
@@ -25,9 +25,15 @@ pub const PATIENCE: Option<Duration> = Some(Duration::from_secs(20));
 /// The dataflow of an expression over tables.
 pub fn plan(expr: &RelExpr) -> DataflowPlan {
     let types = expr.ty().columns;
-    let names = types.iter().enumerate().map(|(n, ty)| (format!("c{n}"), ty.clone()));
+    let names = types
+        .iter()
+        .enumerate()
+        .map(|(n, ty)| (format!("c{n}"), ty.clone()));
     DataflowPlan {
-        sources: everview_optimize::lowering::global_reads(expr).into_iter().map(|id| (id, 2)).collect(),
+        sources: everview_optimize::lowering::global_reads(expr)
+            .into_iter()
+            .map(|id| (id, 2))
+            .collect(),
         imports: Default::default(),
         plan: lower(expr, &Default::default()).expect("a plan"),
         desc: RelationDesc::new(names),
@@ -37,7 +43,11 @@ pub fn plan(expr: &RelExpr) -> DataflowPlan {
 /// Rows arranged by their first column, or by nothing.
 pub fn by_first_column(expr: &RelExpr) -> Arrangement {
     let types = expr.ty().columns;
-    let key = if types.is_empty() { vec![] } else { vec![ScalarExpr::Column(0)] };
+    let key = if types.is_empty() {
+        vec![]
+    } else {
+        vec![ScalarExpr::Column(0)]
+    };
     Arrangement::new(key, &types)
 }
 
@@ -49,7 +59,10 @@ pub fn index(id: u32, expr: &RelExpr, as_of: u64) -> DataflowDesc {
         plan: plan(expr),
         as_of: Timestamp(as_of),
         until: None,
-        export: Export::Index { id: GlobalId(id), arrangements: vec![by_first_column(expr)] },
+        export: Export::Index {
+            id: GlobalId(id),
+            arrangements: vec![by_first_column(expr)],
+        },
     }
 }
 
@@ -57,13 +70,23 @@ pub fn index(id: u32, expr: &RelExpr, as_of: u64) -> DataflowDesc {
 pub fn advance(compute: &Compute, tables: &Tables, history: &History, times: std::ops::Range<u64>) {
     let mut changes = Vec::new();
     for (table, commits) in history.by_table() {
-        let rows: Vec<_> = commits.iter().filter(|(_, time, _)| times.contains(&time.0)).cloned().collect();
+        let rows: Vec<_> = commits
+            .iter()
+            .filter(|(_, time, _)| times.contains(&time.0))
+            .cloned()
+            .collect();
         tables.add(table, &rows);
         // Now and then as a commit too large to hold.
-        changes.push((table, match times.end % 3 {
-            0 => Changes::Stored { after: Timestamp(times.start).previous(), up_to: Timestamp(times.end - 1) },
-            _ => Changes::Rows(Arc::new(rows)),
-        }));
+        changes.push((
+            table,
+            match times.end % 3 {
+                0 => Changes::Stored {
+                    after: Timestamp(times.start).previous(),
+                    up_to: Timestamp(times.end - 1),
+                },
+                _ => Changes::Rows(Arc::new(rows)),
+            },
+        ));
     }
     compute.advance(Arc::new(changes), Timestamp(times.end));
 }
@@ -71,12 +94,18 @@ pub fn advance(compute: &Compute, tables: &Tables, history: &History, times: std
 /// What an index shows as of a time.
 pub fn shown(compute: &Compute, id: u32, time: u64) -> Answer {
     let reader = compute.reader(GlobalId(id)).expect("an index");
-    let snapshot = reader.snapshot_blocking(Timestamp(time), PATIENCE).expect("a time that is there");
+    let snapshot = reader
+        .snapshot_blocking(Timestamp(time), PATIENCE)
+        .expect("a time that is there");
     let mut answer = Answer::default();
     for (row, diff) in snapshot.scan() {
         *answer.rows.entry(row).or_default() += diff;
     }
-    answer.errors.extend(snapshot.error().map(|error| super::scratch::error_row(&error)));
+    answer.errors.extend(
+        snapshot
+            .error()
+            .map(|error| super::scratch::error_row(&error)),
+    );
     answer
 }
 
@@ -102,9 +131,17 @@ fn check(expr: &RelExpr, history: &History, workers: usize, start: u64, group: u
             let found = shown(&compute, id, time);
             let context = || {
                 let status = compute.status(DataflowId(u64::from(id)));
-                format!("view {id} at {time} of {}, {workers} workers: {status:?}\n{expr:#?}\n{history:?}", history.end)
+                format!(
+                    "view {id} at {time} of {}, {workers} workers: {status:?}\n{expr:#?}\n{history:?}",
+                    history.end
+                )
             };
-            assert_eq!(found.errors.is_empty(), expected.errors.is_empty(), "{expected:?} {found:?} {}", context());
+            assert_eq!(
+                found.errors.is_empty(),
+                expected.errors.is_empty(),
+                "{expected:?} {found:?} {}",
+                context()
+            );
             if expected.errors.is_empty() {
                 assert_eq!(found.rows, expected.rows, "{}", context());
             }

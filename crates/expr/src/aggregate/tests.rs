@@ -122,7 +122,8 @@ fn results_are_those_of_postgres() {
 
 #[test]
 fn every_declaration_has_a_case_and_a_parameter_in_the_notation() {
-    for desc in aggregates() {
+    // Postgres has no name for what a scalar subquery does with its rows.
+    for desc in aggregates().iter().filter(|d| d.name != "single_value") {
         assert!(
             CASES
                 .lines()

@@ -20,7 +20,10 @@ fn pair(a: i32, b: &str) -> Row {
 
 fn start(workers: usize) -> (Compute, Arc<Tables>) {
     let tables = Arc::new(Tables::default());
-    (Compute::start(workers, tables.clone()).expect("workers start"), tables)
+    (
+        Compute::start(workers, tables.clone()).expect("workers start"),
+        tables,
+    )
 }
 
 /// Commits changes of the first table, each at its own time.
@@ -30,10 +33,23 @@ fn commit(compute: &Compute, tables: &Tables, changes: &[(Row, u64, Diff)], uppe
         .map(|(row, time, diff)| (TABLES[0], row.clone(), Timestamp(*time), *diff))
         .collect();
     let lower = changes.first().map_or(0, |change| change.2.0);
-    advance(compute, tables, &History { changes, end: upper }, lower..upper);
+    advance(
+        compute,
+        tables,
+        &History {
+            changes,
+            end: upper,
+        },
+        lower..upper,
+    );
 }
 
-fn peek(compute: &Compute, id: u64, plan: DataflowPlan, as_of: u64) -> Result<Vec<(Row, Diff)>, EvalError> {
+fn peek(
+    compute: &Compute,
+    id: u64,
+    plan: DataflowPlan,
+    as_of: u64,
+) -> Result<Vec<(Row, Diff)>, EvalError> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     compute.install(DataflowDesc {
         id: DataflowId(id),
@@ -60,7 +76,9 @@ fn wait<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
 fn a_peek_gathers_all_workers_rows_as_of_its_time() {
     for workers in [1, 2, 4] {
         let (compute, tables) = start(workers);
-        let rows: Vec<_> = (0..100).map(|n| (pair(n % 10, "a"), 1 + n as u64, 1)).collect();
+        let rows: Vec<_> = (0..100)
+            .map(|n| (pair(n % 10, "a"), 1 + n as u64, 1))
+            .collect();
         commit(&compute, &tables, &rows, 200);
         for as_of in [0, 1, 50, 199] {
             let mut found = peek(&compute, as_of, plan(&get(TABLES[0])), as_of).expect("rows");
@@ -77,7 +95,10 @@ fn quotients() -> RelExpr {
     let divide = resolve::resolve_operator("/", &types).expect("division");
     let call = ScalarExpr::Call {
         func: divide.func,
-        args: vec![ScalarExpr::literal(Datum::Int32(6), ScalarType::Int32), ScalarExpr::Column(0)],
+        args: vec![
+            ScalarExpr::literal(Datum::Int32(6), ScalarType::Int32),
+            ScalarExpr::Column(0),
+        ],
         types: Arc::new(everview_expr::CallTypes {
             args: types,
             result: ScalarType::Int32,
@@ -133,7 +154,10 @@ fn an_index_is_imported_as_of_past_and_present_times() {
             },
             as_of: Timestamp(as_of),
             until: None,
-            export: Export::Index { id: GlobalId(id as u32), arrangements: vec![arrangement.clone()] },
+            export: Export::Index {
+                id: GlobalId(id as u32),
+                arrangements: vec![arrangement.clone()],
+            },
         };
         compute.install(over(2, 7));
         commit(&compute, &tables, &rows[10..], 21);
@@ -144,8 +168,16 @@ fn an_index_is_imported_as_of_past_and_present_times() {
         }
         compute.allow_compaction(GlobalId(1), Timestamp(18));
         compute.install(over(4, 16));
-        let status = wait("a refusal", || compute.status(DataflowId(4)).filter(|s| s.suspended.is_some()));
-        assert!(status.suspended.is_some_and(|reason| reason.contains("begins at 18")));
+        let status = wait("a refusal", || {
+            compute
+                .status(DataflowId(4))
+                .filter(|s| s.suspended.is_some())
+        });
+        assert!(
+            status
+                .suspended
+                .is_some_and(|reason| reason.contains("begins at 18"))
+        );
         assert!(compute.reader(GlobalId(4)).is_none());
     }
 }
@@ -162,7 +194,11 @@ fn a_dropped_index_gives_everything_back_and_tells_its_readers() {
     let status = compute.status(DataflowId(1)).expect("a status");
     assert_eq!((status.rows, status.suspended.is_none()), (1000, true));
     assert!(status.bytes > 5_000);
-    wait("hydration", || compute.status(DataflowId(1)).filter(|s| s.hydrated && s.progress == 1.0));
+    wait("hydration", || {
+        compute
+            .status(DataflowId(1))
+            .filter(|s| s.hydrated && s.progress == 1.0)
+    });
     let waiting = {
         let reader = reader.clone();
         std::thread::Builder::new()
@@ -176,7 +212,13 @@ fn a_dropped_index_gives_everything_back_and_tells_its_readers() {
     assert!(compute.status(DataflowId(1)).is_none());
 }
 
-fn subscribe(compute: &Compute, id: u64, as_of: u64, until: Option<u64>, most: usize) -> SubscribeReceiver {
+fn subscribe(
+    compute: &Compute,
+    id: u64,
+    as_of: u64,
+    until: Option<u64>,
+    most: usize,
+) -> SubscribeReceiver {
     let (sink, receiver) = bounded_subscription(Timestamp(as_of), most);
     compute.install(DataflowDesc {
         id: DataflowId(id),
@@ -190,7 +232,9 @@ fn subscribe(compute: &Compute, id: u64, as_of: u64, until: Option<u64>, most: u
 }
 
 fn next(receiver: &mut SubscribeReceiver) -> Result<Option<crate::SubscribeBatch>, SubscribeError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
     runtime.block_on(receiver.next())
 }
 
@@ -198,26 +242,46 @@ fn next(receiver: &mut SubscribeReceiver) -> Result<Option<crate::SubscribeBatch
 fn a_subscription_gives_each_time_once_consolidated_and_in_order() {
     for workers in [1, 2, 4] {
         let (compute, tables) = start(workers);
-        commit(&compute, &tables, &[(pair(1, "a"), 1, 1), (pair(2, "b"), 2, 1)], 3);
+        commit(
+            &compute,
+            &tables,
+            &[(pair(1, "a"), 1, 1), (pair(2, "b"), 2, 1)],
+            3,
+        );
         let mut receiver = subscribe(&compute, 1, 2, Some(7), 1 << 20);
         for time in 3..10 {
-            let rows: Vec<_> = (0..8).flat_map(|n| [(pair(n, "x"), time, 1), (pair(n / 2, "x"), time, -1)]).collect();
+            let rows: Vec<_> = (0..8)
+                .flat_map(|n| [(pair(n, "x"), time, 1), (pair(n / 2, "x"), time, -1)])
+                .collect();
             commit(&compute, &tables, &rows, time + 1);
         }
         let mut updates = Vec::new();
         let mut upper = Timestamp(2);
         while let Some(batch) = next(&mut receiver).expect("a batch") {
             assert!(batch.upper > upper);
-            assert!(batch.updates.iter().all(|(_, time, _)| upper <= *time && *time < batch.upper));
+            assert!(
+                batch
+                    .updates
+                    .iter()
+                    .all(|(_, time, _)| upper <= *time && *time < batch.upper)
+            );
             upper = batch.upper;
             updates.extend(batch.updates);
         }
         assert_eq!(upper, Timestamp::MAX);
-        assert!(updates.iter().all(|(_, time, diff)| *diff != 0 && time.0 < 7));
+        assert!(
+            updates
+                .iter()
+                .all(|(_, time, diff)| *diff != 0 && time.0 < 7)
+        );
         let sorted = updates.is_sorted_by(|a, b| (a.1, &a.0) < (b.1, &b.0));
         assert!(sorted, "{updates:?}");
         assert_eq!(updates.iter().filter(|(_, time, _)| time.0 == 2).count(), 2);
-        let changed: i64 = updates.iter().filter(|(_, time, _)| time.0 == 5).map(|(_, _, diff)| diff.abs()).sum();
+        let changed: i64 = updates
+            .iter()
+            .filter(|(_, time, _)| time.0 == 5)
+            .map(|(_, _, diff)| diff.abs())
+            .sum();
         assert_eq!(changed, 8);
     }
 }
@@ -230,7 +294,12 @@ fn a_slow_subscriber_is_cut_off_and_told_where_to_resume() {
     let batch = next(&mut receiver).expect("a batch").expect("the snapshot");
     assert_eq!(batch.upper, Timestamp(2));
     for time in 2..50 {
-        commit(&compute, &tables, &[(pair(7, "a long one"), time, 1)], time + 1);
+        commit(
+            &compute,
+            &tables,
+            &[(pair(7, "a long one"), time, 1)],
+            time + 1,
+        );
     }
     let error = wait("the cut", || receiver.try_next().err());
     assert!(matches!(error, SubscribeError::TooSlow { .. }), "{error}");
@@ -249,7 +318,10 @@ fn a_subscription_to_an_error_ends_with_it_and_a_dropped_one_stops() {
         until: None,
         export: Export::Subscribe(sink),
     });
-    assert_eq!(next(&mut receiver).map(|b| b.map(|b| b.updates.len())), Ok(Some(1)));
+    assert_eq!(
+        next(&mut receiver).map(|b| b.map(|b| b.updates.len())),
+        Ok(Some(1))
+    );
     commit(&compute, &tables, &[(pair(0, "a"), 2, 1)], 3);
     assert!(matches!(next(&mut receiver), Err(SubscribeError::Eval(_))));
     let mut other = subscribe(&compute, 2, 2, None, 1 << 20);
@@ -272,10 +344,21 @@ fn a_dataflow_that_panics_is_suspended_and_others_go_on() {
         mfp.expressions[0] = ScalarExpr::Column(9);
     }
     compute.install(index(1, &get(TABLES[0]), 1));
-    compute.install(DataflowDesc { plan: broken.clone(), ..index(2, &get(TABLES[0]), 1) });
+    compute.install(DataflowDesc {
+        plan: broken.clone(),
+        ..index(2, &get(TABLES[0]), 1)
+    });
     assert!(peek(&compute, 9, broken, 1).is_err());
-    let status = wait("suspension", || compute.status(DataflowId(2)).filter(|s| s.suspended.is_some()));
-    assert!(status.suspended.is_some_and(|reason| reason.contains("could not be evaluated")));
+    let status = wait("suspension", || {
+        compute
+            .status(DataflowId(2))
+            .filter(|s| s.suspended.is_some())
+    });
+    assert!(
+        status
+            .suspended
+            .is_some_and(|reason| reason.contains("could not be evaluated"))
+    );
     commit(&compute, &tables, &[(pair(2, "a"), 2, 1)], 3);
     assert_eq!(shown(&compute, 1, 2).rows.len(), 2);
 }

@@ -36,7 +36,11 @@ pub struct Entropy {
 
 impl Entropy {
     pub fn new(bytes: Vec<u8>) -> Entropy {
-        Entropy { bytes: bytes.into_iter(), locals: vec![], next_local: 0 }
+        Entropy {
+            bytes: bytes.into_iter(),
+            locals: vec![],
+            next_local: 0,
+        }
     }
     fn below(&mut self, n: usize) -> usize {
         usize::from(self.bytes.next().unwrap_or(0)) % n.max(1)
@@ -49,7 +53,10 @@ impl Entropy {
 pub fn get(table: GlobalId) -> RelExpr {
     let mut ty = RelationType::new(types(table));
     ty.append_only = table == TABLES[2];
-    RelExpr::Get { id: Id::Global(table), ty }
+    RelExpr::Get {
+        id: Id::Global(table),
+        ty,
+    }
 }
 
 /// An expression whose multiplicities are positive.
@@ -79,11 +86,16 @@ pub fn relation(g: &mut Entropy, depth: usize) -> RelExpr {
         7 => top_k(g, input),
         8 => window(g, input),
         9 => match same_shape(g, &input) {
-            Some(other) => RelExpr::Union { inputs: vec![input, other.negate()] }.threshold(),
+            Some(other) => RelExpr::Union {
+                inputs: vec![input, other.negate()],
+            }
+            .threshold(),
             None => input.distinct(),
         },
         10 => match same_shape(g, &input) {
-            Some(other) => RelExpr::Union { inputs: vec![input, other] },
+            Some(other) => RelExpr::Union {
+                inputs: vec![input, other],
+            },
             None => input,
         },
         11 => {
@@ -92,7 +104,11 @@ pub fn relation(g: &mut Entropy, depth: usize) -> RelExpr {
             g.locals.push((id, input.ty()));
             let body = relation(g, depth - 1);
             g.locals.pop();
-            RelExpr::Let { id, value: Box::new(input), body: Box::new(body) }
+            RelExpr::Let {
+                id,
+                value: Box::new(input),
+                body: Box::new(body),
+            }
         }
         _ => flat_map(g, input),
     }
@@ -102,13 +118,19 @@ fn leaf(g: &mut Entropy) -> RelExpr {
     if !g.locals.is_empty() && g.chance(2) {
         let at = g.below(g.locals.len());
         let (id, ty) = g.locals[at].clone();
-        return RelExpr::Get { id: Id::Local(id), ty };
+        return RelExpr::Get {
+            id: Id::Local(id),
+            ty,
+        };
     }
     match g.below(7) {
         6 => {
             let ty = RelationType::new(types(TABLES[0]));
             let row = |n: i32| (Row::pack([Datum::Int32(n), Datum::Text("a")]), i64::from(n));
-            RelExpr::Constant { rows: Ok((1..g.below(4) as i32 + 1).map(row).collect()), ty }
+            RelExpr::Constant {
+                rows: Ok((1..g.below(4) as i32 + 1).map(row).collect()),
+                ty,
+            }
         }
         n => get(TABLES[n % 3]),
     }
@@ -119,8 +141,10 @@ fn same_shape(g: &mut Entropy, expr: &RelExpr) -> Option<RelExpr> {
     let wanted: Vec<_> = expr.ty().columns.into_iter().map(|c| c.scalar).collect();
     let other = leaf(g);
     let columns = other.ty().columns;
-    let outputs: Option<Vec<usize>> =
-        wanted.iter().map(|ty| columns.iter().position(|c| c.scalar == *ty)).collect();
+    let outputs: Option<Vec<usize>> = wanted
+        .iter()
+        .map(|ty| columns.iter().position(|c| c.scalar == *ty))
+        .collect();
     Some(other.project(outputs?))
 }
 
@@ -152,17 +176,30 @@ fn join(g: &mut Entropy, first: RelExpr, depth: usize) -> RelExpr {
             equivalences.push(vec![ScalarExpr::Column(a), ScalarExpr::Column(b)]);
         }
     }
-    RelExpr::Join { inputs, equivalences }
+    RelExpr::Join {
+        inputs,
+        equivalences,
+    }
 }
 
 fn call_types(args: Vec<ScalarType>, result: ScalarType) -> Arc<CallTypes> {
-    Arc::new(CallTypes { args, result, typmod: Typmod::NONE, time_zone: "UTC".into(), environment: None })
+    Arc::new(CallTypes {
+        args,
+        result,
+        typmod: Typmod::NONE,
+        time_zone: "UTC".into(),
+        environment: None,
+    })
 }
 
 fn operator(name: &str, args: Vec<ScalarExpr>, ty: &ScalarType) -> ScalarExpr {
     let types = vec![ty.clone(); args.len()];
     let resolved = resolve::resolve_operator(name, &types).expect("an operator");
-    ScalarExpr::Call { func: resolved.func, args, types: call_types(resolved.args, resolved.result) }
+    ScalarExpr::Call {
+        func: resolved.func,
+        args,
+        types: call_types(resolved.args, resolved.result),
+    }
 }
 
 fn literal(g: &mut Entropy, ty: &ScalarType) -> ScalarExpr {
@@ -183,25 +220,39 @@ fn numeric<'a>(arena: &'a RowArena, text: &str) -> Datum<'a> {
 }
 
 fn any_scalar(g: &mut Entropy, columns: &[ColumnType], depth: usize) -> ScalarExpr {
-    let ty = [ScalarType::Int32, ScalarType::Text, ScalarType::Numeric, ScalarType::Bool][g.below(4)].clone();
+    let ty = [
+        ScalarType::Int32,
+        ScalarType::Text,
+        ScalarType::Numeric,
+        ScalarType::Bool,
+    ][g.below(4)]
+    .clone();
     scalar(g, columns, &ty, depth)
 }
 
 fn scalar(g: &mut Entropy, columns: &[ColumnType], ty: &ScalarType, depth: usize) -> ScalarExpr {
-    let there: Vec<usize> = (0..columns.len()).filter(|c| columns[*c].scalar == *ty).collect();
+    let there: Vec<usize> = (0..columns.len())
+        .filter(|c| columns[*c].scalar == *ty)
+        .collect();
     if depth > 0 && *ty == ScalarType::Bool {
         let of = [ScalarType::Int32, ScalarType::Text, ScalarType::Numeric][g.below(3)].clone();
         return match g.below(4) {
             0 => ScalarExpr::IsNull(Box::new(scalar(g, columns, &of, depth - 1))),
             n => {
-                let args = vec![scalar(g, columns, &of, depth - 1), scalar(g, columns, &of, 0)];
+                let args = vec![
+                    scalar(g, columns, &of, depth - 1),
+                    scalar(g, columns, &of, 0),
+                ];
                 operator(["=", "<", "<>"][n - 1], args, &of)
             }
         };
     }
     if depth > 0 && *ty == ScalarType::Int32 && g.chance(3) {
         let name = ["+", "/"][g.below(2)];
-        let args = vec![scalar(g, columns, ty, depth - 1), scalar(g, columns, ty, depth - 1)];
+        let args = vec![
+            scalar(g, columns, ty, depth - 1),
+            scalar(g, columns, ty, depth - 1),
+        ];
         return operator(name, args, ty);
     }
     if there.is_empty() || g.chance(4) {
@@ -220,7 +271,11 @@ fn reduce(g: &mut Entropy, input: RelExpr) -> RelExpr {
     });
     let group_key = group_key.collect();
     let aggregates = (0..g.below(4)).map(|_| aggregate(g, &columns)).collect();
-    RelExpr::Reduce { input: Box::new(input), group_key, aggregates }
+    RelExpr::Reduce {
+        input: Box::new(input),
+        group_key,
+        aggregates,
+    }
 }
 
 fn aggregate(g: &mut Entropy, columns: &[ColumnType]) -> AggregateExpr {
@@ -237,10 +292,14 @@ fn aggregate(g: &mut Entropy, columns: &[ColumnType]) -> AggregateExpr {
         8 => ("array_agg", vec![Int32]),
         _ => ("string_agg", vec![Text, Text]),
     };
-    let resolved = resolve::resolve_aggregate(name, &args).expect("an aggregate").expect("of these");
+    let resolved = resolve::resolve_aggregate(name, &args)
+        .expect("an aggregate")
+        .expect("of these");
     let exprs: Vec<_> = args.iter().map(|ty| scalar(g, columns, ty, 1)).collect();
     let distinct = !args.is_empty() && g.chance(3);
-    let filter = g.chance(4).then(|| scalar(g, columns, &ScalarType::Bool, 1));
+    let filter = g
+        .chance(4)
+        .then(|| scalar(g, columns, &ScalarType::Bool, 1));
     let whole = aggregate::get(resolved.func).kind == aggregate::AggregateKind::WholeGroup;
     let order_by = match whole && !distinct && !columns.is_empty() {
         true => vec![OrderExpr {
@@ -275,7 +334,13 @@ fn top_k(g: &mut Entropy, input: RelExpr) -> RelExpr {
     let order_key = order.collect();
     let limit = (!g.chance(4)).then(|| g.below(4) as u64);
     let offset = if g.chance(3) { g.below(3) as u64 } else { 0 };
-    RelExpr::TopK { input: Box::new(input), group_key, order_key, limit, offset }
+    RelExpr::TopK {
+        input: Box::new(input),
+        group_key,
+        order_key,
+        limit,
+        offset,
+    }
 }
 
 fn window(g: &mut Entropy, input: RelExpr) -> RelExpr {
@@ -283,7 +348,9 @@ fn window(g: &mut Entropy, input: RelExpr) -> RelExpr {
     if columns.is_empty() {
         return input;
     }
-    let partition_by: Vec<_> = (0..g.below(2)).map(|_| ScalarExpr::Column(g.below(columns.len()))).collect();
+    let partition_by: Vec<_> = (0..g.below(2))
+        .map(|_| ScalarExpr::Column(g.below(columns.len())))
+        .collect();
     let functions = (0..1 + g.below(2)).map(|_| {
         let column = g.below(columns.len());
         let (name, args) = match g.below(4) {
@@ -293,7 +360,9 @@ fn window(g: &mut Entropy, input: RelExpr) -> RelExpr {
             _ => ("last_value", vec![column]),
         };
         let types: Vec<_> = args.iter().map(|c| columns[*c].scalar.clone()).collect();
-        let resolved = resolve_window(name, &types).expect("a window function").expect("of these");
+        let resolved = resolve_window(name, &types)
+            .expect("a window function")
+            .expect("of these");
         WindowExpr {
             func: resolved.func,
             args: args.into_iter().map(ScalarExpr::Column).collect(),
@@ -312,12 +381,18 @@ fn window(g: &mut Entropy, input: RelExpr) -> RelExpr {
         }
     });
     let functions = functions.collect();
-    RelExpr::Window { input: Box::new(input), functions }
+    RelExpr::Window {
+        input: Box::new(input),
+        functions,
+    }
 }
 
 fn flat_map(g: &mut Entropy, input: RelExpr) -> RelExpr {
     let columns = input.ty().columns;
-    let args = vec![literal(g, &ScalarType::Int32), scalar(g, &columns, &ScalarType::Int32, 1)];
+    let args = vec![
+        literal(g, &ScalarType::Int32),
+        scalar(g, &columns, &ScalarType::Int32, 1),
+    ];
     let types = [ScalarType::Int32, ScalarType::Int32];
     let resolved = everview_expr::table_func::resolve_table_function("generate_series", &types);
     let resolved = resolved.expect("a table function").expect("of these");
@@ -326,7 +401,11 @@ fn flat_map(g: &mut Entropy, input: RelExpr) -> RelExpr {
         func: resolved.func,
         args,
         types: call_types(resolved.args, ScalarType::Int32),
-        columns: resolved.columns.into_iter().map(|(_, ty)| ty.nullable()).collect(),
+        columns: resolved
+            .columns
+            .into_iter()
+            .map(|(_, ty)| ty.nullable())
+            .collect(),
         ordinality: g.chance(2),
     }
 }
@@ -343,13 +422,17 @@ impl History {
     pub fn by_table(&self) -> BTreeMap<GlobalId, Vec<(Row, Timestamp, Diff)>> {
         let mut tables: BTreeMap<_, Vec<_>> = TABLES.iter().map(|table| (*table, vec![])).collect();
         for (table, row, time, diff) in &self.changes {
-            tables.entry(*table).or_default().push((row.clone(), *time, *diff));
+            tables
+                .entry(*table)
+                .or_default()
+                .push((row.clone(), *time, *diff));
         }
         tables
     }
 
     pub fn tables_at(&self, time: u64) -> BTreeMap<GlobalId, Bag> {
-        let mut tables: BTreeMap<_, Bag> = TABLES.iter().map(|table| (*table, Bag::new())).collect();
+        let mut tables: BTreeMap<_, Bag> =
+            TABLES.iter().map(|table| (*table, Bag::new())).collect();
         for (table, row, at, diff) in &self.changes {
             if at.0 <= time {
                 let bag = tables.entry(*table).or_default();
@@ -363,11 +446,20 @@ impl History {
 
 fn row(table: GlobalId, a: u8, b: u8) -> Row {
     let arena = RowArena::new();
-    let number = |n: u8| if n == 0 { Datum::Null } else { Datum::Int32(i32::from(n) - 2) };
+    let number = |n: u8| {
+        if n == 0 {
+            Datum::Null
+        } else {
+            Datum::Int32(i32::from(n) - 2)
+        }
+    };
     let second = match (table.0, b) {
         (_, 0) => Datum::Null,
         (101, b) => Datum::Text(["a", "b", "", "ab"][usize::from(b) % 4]),
-        (102, b) => numeric(&arena, ["1.0", "1.00", "2", "-3.5", "0"][usize::from(b) % 5]),
+        (102, b) => numeric(
+            &arena,
+            ["1.0", "1.00", "2", "-3.5", "0"][usize::from(b) % 5],
+        ),
         (_, b) => number(b),
     };
     Row::pack([number(a), second])
@@ -375,14 +467,23 @@ fn row(table: GlobalId, a: u8, b: u8) -> Row {
 
 /// Inserts, and deletes of rows that are there.
 pub fn history() -> impl Strategy<Value = History> {
-    let change = (0usize..3, 0u8..5, 0u8..5, 0u64..12, 0u8..3, any::<prop::sample::Index>());
+    let change = (
+        0usize..3,
+        0u8..5,
+        0u8..5,
+        0u64..12,
+        0u8..3,
+        any::<prop::sample::Index>(),
+    );
     prop::collection::vec(change, 0..40).prop_map(|mut choices| {
         choices.sort_by_key(|choice| choice.3);
         let mut changes: Vec<(GlobalId, Row, Timestamp, Diff)> = Vec::new();
         let mut there: Vec<(GlobalId, Row)> = Vec::new();
         for (table, a, b, time, delete, which) in choices {
             let table = TABLES[table];
-            let deletable: Vec<_> = (0..there.len()).filter(|n| there[*n].0 != TABLES[2]).collect();
+            let deletable: Vec<_> = (0..there.len())
+                .filter(|n| there[*n].0 != TABLES[2])
+                .collect();
             if delete == 0 && !deletable.is_empty() {
                 let (table, row) = there.remove(deletable[which.index(deletable.len())]);
                 changes.push((table, row, Timestamp(time), -1));

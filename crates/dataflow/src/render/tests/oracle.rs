@@ -17,10 +17,17 @@ pub struct Answer {
 }
 
 pub fn evaluate(expr: &RelExpr, tables: &BTreeMap<GlobalId, Bag>) -> Answer {
-    let mut oracle = Oracle { tables, locals: BTreeMap::new(), errors: BTreeSet::new() };
+    let mut oracle = Oracle {
+        tables,
+        locals: BTreeMap::new(),
+        errors: BTreeSet::new(),
+    };
     let mut rows = oracle.eval(expr);
     rows.retain(|_, count| *count != 0);
-    Answer { rows, errors: oracle.errors }
+    Answer {
+        rows,
+        errors: oracle.errors,
+    }
 }
 
 struct Oracle<'t> {
@@ -42,15 +49,22 @@ impl Oracle<'_> {
         match expr {
             RelExpr::Constant { rows: Ok(rows), .. } => {
                 let mut bag = Bag::new();
-                rows.iter().for_each(|(row, count)| add(&mut bag, row.clone(), *count));
+                rows.iter()
+                    .for_each(|(row, count)| add(&mut bag, row.clone(), *count));
                 bag
             }
-            RelExpr::Constant { rows: Err(error), .. } => {
+            RelExpr::Constant {
+                rows: Err(error), ..
+            } => {
                 self.errors.insert(crate::render::scratch::error_row(error));
                 Bag::new()
             }
-            RelExpr::Get { id: Id::Global(id), .. } => self.tables[id].clone(),
-            RelExpr::Get { id: Id::Local(id), .. } => self.locals[id].clone(),
+            RelExpr::Get {
+                id: Id::Global(id), ..
+            } => self.tables[id].clone(),
+            RelExpr::Get {
+                id: Id::Local(id), ..
+            } => self.locals[id].clone(),
             RelExpr::Let { id, value, body } => {
                 let value = self.eval(value);
                 self.locals.insert(*id, value);
@@ -68,43 +82,59 @@ impl Oracle<'_> {
                 }
                 out.push(Row::pack(all));
             }),
-            RelExpr::Filter { input, predicates } => {
-                self.each(input, |errors, datums, out| {
-                    let arena = RowArena::new();
-                    let values: Vec<_> = predicates.iter().map(|p| p.eval(datums, &arena)).collect();
-                    let dropped = values.iter().any(|v| !matches!(v, Datum::Bool(true) | Datum::Error(_)));
-                    let error = values.iter().find(|v| matches!(v, Datum::Error(_)));
-                    match (dropped, error) {
-                        (true, _) => {}
-                        (false, Some(error)) => drop(errors.insert(Row::pack([*error]))),
-                        (false, None) => out.push(Row::pack(datums.iter().copied())),
-                    }
-                })
-            }
-            RelExpr::FlatMap { input, func, args, types, ordinality, .. } => {
-                self.each(input, |errors, datums, out| {
-                    let arena = RowArena::new();
-                    let args: Vec<_> = args.iter().map(|a| a.eval(datums, &arena)).collect();
-                    let mut n = 0;
-                    let result = table_func::call(*func, types, &args, &mut |row: Row| {
-                        n += 1;
-                        let ordinal = ordinality.then_some(Datum::Int64(n));
-                        out.push(Row::pack(datums.iter().copied().chain(row.iter()).chain(ordinal)));
-                        true
-                    });
-                    if let Err(error) = result {
-                        errors.insert(crate::render::scratch::error_row(&error));
-                    }
-                })
-            }
-            RelExpr::Join { inputs, equivalences } => self.join(inputs, equivalences),
-            RelExpr::Reduce { input, group_key, aggregates } => {
+            RelExpr::Filter { input, predicates } => self.each(input, |errors, datums, out| {
+                let arena = RowArena::new();
+                let values: Vec<_> = predicates.iter().map(|p| p.eval(datums, &arena)).collect();
+                let dropped = values
+                    .iter()
+                    .any(|v| !matches!(v, Datum::Bool(true) | Datum::Error(_)));
+                let error = values.iter().find(|v| matches!(v, Datum::Error(_)));
+                match (dropped, error) {
+                    (true, _) => {}
+                    (false, Some(error)) => drop(errors.insert(Row::pack([*error]))),
+                    (false, None) => out.push(Row::pack(datums.iter().copied())),
+                }
+            }),
+            RelExpr::FlatMap {
+                input,
+                func,
+                args,
+                types,
+                ordinality,
+                ..
+            } => self.each(input, |errors, datums, out| {
+                let arena = RowArena::new();
+                let args: Vec<_> = args.iter().map(|a| a.eval(datums, &arena)).collect();
+                let mut n = 0;
+                let result = table_func::call(*func, types, &args, &mut |row: Row| {
+                    n += 1;
+                    let ordinal = ordinality.then_some(Datum::Int64(n));
+                    out.push(Row::pack(
+                        datums.iter().copied().chain(row.iter()).chain(ordinal),
+                    ));
+                    true
+                });
+                if let Err(error) = result {
+                    errors.insert(crate::render::scratch::error_row(&error));
+                }
+            }),
+            RelExpr::Join {
+                inputs,
+                equivalences,
+            } => self.join(inputs, equivalences),
+            RelExpr::Reduce {
+                input,
+                group_key,
+                aggregates,
+            } => {
                 let groups = self.groups(input, group_key);
                 let mut bag = Bag::new();
                 for rows in groups.values() {
                     let arena = RowArena::new();
-                    let unpacked: Vec<(Vec<Datum<'_>>, u64)> =
-                        rows.iter().map(|(row, n)| (row.unpack(), *n as u64)).collect();
+                    let unpacked: Vec<(Vec<Datum<'_>>, u64)> = rows
+                        .iter()
+                        .map(|(row, n)| (row.unpack(), *n as u64))
+                        .collect();
                     let keys = unpacked.iter().map(|(datums, _)| {
                         Row::pack(group_key.iter().map(|k| k.eval(datums, &arena)))
                     });
@@ -117,7 +147,13 @@ impl Oracle<'_> {
                 }
                 bag
             }
-            RelExpr::TopK { input, group_key, order_key, limit, offset } => {
+            RelExpr::TopK {
+                input,
+                group_key,
+                order_key,
+                limit,
+                offset,
+            } => {
                 let rows = self.eval(input);
                 let mut groups: BTreeMap<Vec<u8>, Vec<(Vec<u8>, Row)>> = BTreeMap::new();
                 for (row, count) in rows {
@@ -142,7 +178,10 @@ impl Oracle<'_> {
             RelExpr::Threshold { input } => {
                 let mut groups: BTreeMap<Vec<u8>, Vec<(Row, i64)>> = BTreeMap::new();
                 for (row, count) in self.eval(input) {
-                    groups.entry(key::encode(row.iter()).0).or_default().push((row, count));
+                    groups
+                        .entry(key::encode(row.iter()).0)
+                        .or_default()
+                        .push((row, count));
                 }
                 let mut bag = Bag::new();
                 for group in groups.into_values() {
@@ -157,13 +196,17 @@ impl Oracle<'_> {
                 }
                 bag
             }
-            RelExpr::Negate { input } => {
-                self.eval(input).into_iter().map(|(row, count)| (row, -count)).collect()
-            }
+            RelExpr::Negate { input } => self
+                .eval(input)
+                .into_iter()
+                .map(|(row, count)| (row, -count))
+                .collect(),
             RelExpr::Union { inputs } => {
                 let mut bag = Bag::new();
                 for input in inputs {
-                    self.eval(input).into_iter().for_each(|(row, count)| add(&mut bag, row, count));
+                    self.eval(input)
+                        .into_iter()
+                        .for_each(|(row, count)| add(&mut bag, row, count));
                 }
                 bag
             }
@@ -187,7 +230,11 @@ impl Oracle<'_> {
     }
 
     /// Rows by the key of some expressions.
-    fn groups(&mut self, input: &RelExpr, exprs: &[ScalarExpr]) -> BTreeMap<Vec<u8>, Vec<(Row, i64)>> {
+    fn groups(
+        &mut self,
+        input: &RelExpr,
+        exprs: &[ScalarExpr],
+    ) -> BTreeMap<Vec<u8>, Vec<(Row, i64)>> {
         let mut groups: BTreeMap<Vec<u8>, Vec<(Row, i64)>> = BTreeMap::new();
         for (row, count) in self.eval(input) {
             assert!(count > 0, "a group's rows are there");
@@ -196,7 +243,10 @@ impl Oracle<'_> {
             let keys: Vec<_> = exprs.iter().map(|e| e.eval(&datums, &arena)).collect();
             match keys.iter().find(|k| matches!(k, Datum::Error(_))) {
                 Some(error) => drop(self.errors.insert(Row::pack([*error]))),
-                None => groups.entry(key::encode(keys).0).or_default().push((row.clone(), count)),
+                None => groups
+                    .entry(key::encode(keys).0)
+                    .or_default()
+                    .push((row.clone(), count)),
             }
         }
         groups
@@ -219,13 +269,19 @@ impl Oracle<'_> {
             let arena = RowArena::new();
             let datums = row.unpack();
             let equal = equivalences.iter().all(|class| {
-                let keys: Vec<_> = class.iter().map(|e| key::encode([e.eval(&datums, &arena)])).collect();
+                let keys: Vec<_> = class
+                    .iter()
+                    .map(|e| key::encode([e.eval(&datums, &arena)]))
+                    .collect();
                 keys.windows(2).all(|pair| pair[0] == pair[1])
             });
-            let error = equivalences.iter().flatten().find_map(|e| match e.eval(&datums, &arena) {
-                error @ Datum::Error(_) => Some(Row::pack([error])),
-                _ => None,
-            });
+            let error = equivalences
+                .iter()
+                .flatten()
+                .find_map(|e| match e.eval(&datums, &arena) {
+                    error @ Datum::Error(_) => Some(Row::pack([error])),
+                    _ => None,
+                });
             match error {
                 Some(error) => drop(self.errors.insert(error)),
                 None if equal => add(&mut bag, row.clone(), count),
@@ -241,8 +297,10 @@ impl Oracle<'_> {
         let mut bag = Bag::new();
         for rows in groups.into_values() {
             let arena = RowArena::new();
-            let instances: Vec<&Row> =
-                rows.iter().flat_map(|(row, n)| std::iter::repeat_n(row, *n as usize)).collect();
+            let instances: Vec<&Row> = rows
+                .iter()
+                .flat_map(|(row, n)| std::iter::repeat_n(row, *n as usize))
+                .collect();
             let mut out: Vec<Vec<Datum<'_>>> = instances.iter().map(|row| row.unpack()).collect();
             for function in functions {
                 assert!(!matches!(function.func, WindowFunc::Ntile), "not generated");
@@ -250,14 +308,22 @@ impl Oracle<'_> {
                 order.sort_by_key(|at| {
                     let mut sort_key = Vec::new();
                     let datums = instances[*at].unpack();
-                    function.order_by.iter().for_each(|o| o.push_key(&mut sort_key, &datums, &arena));
+                    function
+                        .order_by
+                        .iter()
+                        .for_each(|o| o.push_key(&mut sort_key, &datums, &arena));
                     (sort_key, instances[*at].clone(), *at)
                 });
-                let sorted: Vec<RowRef<'_>> = order.iter().map(|at| instances[*at].as_ref()).collect();
+                let sorted: Vec<RowRef<'_>> =
+                    order.iter().map(|at| instances[*at].as_ref()).collect();
                 let values = function.eval_partition(&sorted, &arena);
-                order.iter().zip(values).for_each(|(at, value)| out[*at].push(value));
+                order
+                    .iter()
+                    .zip(values)
+                    .for_each(|(at, value)| out[*at].push(value));
             }
-            out.into_iter().for_each(|datums| add(&mut bag, Row::pack(datums), 1));
+            out.into_iter()
+                .for_each(|datums| add(&mut bag, Row::pack(datums), 1));
         }
         bag
     }

@@ -18,7 +18,11 @@ pub struct Tables {
 
 impl Tables {
     pub fn add(&self, table: GlobalId, rows: &[(Row, Timestamp, Diff)]) {
-        self.changes.lock().entry(table).or_default().extend_from_slice(rows);
+        self.changes
+            .lock()
+            .entry(table)
+            .or_default()
+            .extend_from_slice(rows);
     }
 
     fn part(
@@ -30,7 +34,10 @@ impl Tables {
     ) -> Vec<(Row, Timestamp, Diff)> {
         let changes = self.changes.lock();
         let all = changes.get(&table).map(Vec::as_slice).unwrap_or_default();
-        let mine = all.iter().enumerate().filter(|(n, (_, time, _))| n % shards == shard && keep(*time));
+        let mine = all
+            .iter()
+            .enumerate()
+            .filter(|(n, (_, time, _))| n % shards == shard && keep(*time));
         mine.map(|(_, change)| change.clone()).collect()
     }
 }
@@ -57,6 +64,9 @@ impl TableReader for Tables {
     }
 
     fn estimate(&self, table: GlobalId) -> u64 {
-        self.changes.lock().get(&table).map_or(0, |changes| changes.len() as u64)
+        self.changes
+            .lock()
+            .get(&table)
+            .map_or(0, |changes| changes.len() as u64)
     }
 }

@@ -296,10 +296,9 @@ impl Tape<'_> {
             if let (Some(a), Some(b)) = (
                 self.typed(&ty, &ScalarType::Int32),
                 self.typed(&ty, &ScalarType::Int32),
-            ) {
-                if a != b {
-                    equivalences.push(vec![ScalarExpr::Column(a), ScalarExpr::Column(b)]);
-                }
+            ) && a != b
+            {
+                equivalences.push(vec![ScalarExpr::Column(a), ScalarExpr::Column(b)]);
             }
         }
         let predicates = (0..self.pick(3)).map(|_| self.boolean(&ty, 1)).collect();

@@ -9,7 +9,10 @@ use everview_repr::{Datum, GlobalId, ScalarType};
 
 fn table(id: u32) -> RelExpr {
     let id = GlobalId(id);
-    RelExpr::Get { id: Id::Global(id), ty: table_type(id) }
+    RelExpr::Get {
+        id: Id::Global(id),
+        ty: table_type(id),
+    }
 }
 
 fn equal(a: ScalarExpr, b: ScalarExpr) -> ScalarExpr {
@@ -30,13 +33,16 @@ fn an_equality_becomes_a_join_and_its_literal_reaches_both_sides() {
     let joined = table(0).product(table(1));
     let conditions = vec![equal(column(0), column(3)), equal(column(0), seven)];
     let text = optimized(joined.filter(conditions));
-    let expected = "Join on (#0 = #3)\n  Filter (#0 = 7)\n    Get t0\n  Filter (#0 = 7)\n    Get t1\n";
+    let expected =
+        "Join on (#0 = #3)\n  Filter (#0 = 7)\n    Get t0\n  Filter (#0 = 7)\n    Get t1\n";
     assert_eq!(text, expected);
 }
 
 #[test]
 fn columns_that_can_be_null_are_checked_before_they_join() {
-    let joined = table(0).product(table(1)).filter(vec![equal(column(1), column(3))]);
+    let joined = table(0)
+        .product(table(1))
+        .filter(vec![equal(column(1), column(3))]);
     let text = optimized(joined);
     let expected = "Join on (#1 = #3)\n  Filter (#1 IS NOT NULL)\n    Get t0\n  Get t1\n";
     assert_eq!(text, expected);
@@ -47,8 +53,15 @@ fn a_predicate_that_can_fail_stays_above_a_join() {
     let one = ScalarExpr::literal(Datum::Int32(1), ScalarType::Int32);
     let types = [ScalarType::Int32, ScalarType::Int32];
     let quotient = operator("/", vec![one.clone(), column(0)], &types);
-    let text = optimized(table(0).product(table(1)).filter(vec![equal(quotient, one)]));
-    assert!(text.starts_with("Filter ((1 / #0) = 1)\n  Join on ()\n"), "{text}");
+    let text = optimized(
+        table(0)
+            .product(table(1))
+            .filter(vec![equal(quotient, one)]),
+    );
+    assert!(
+        text.starts_with("Filter ((1 / #0) = 1)\n  Join on ()\n"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -63,7 +76,11 @@ fn the_first_row_numbers_are_a_top_k() {
         func: WindowFunc::RowNumber,
         args: vec![],
         partition_by: vec![column(1)],
-        order_by: vec![OrderExpr { expr: column(0), descending: true, nulls_last: false }],
+        order_by: vec![OrderExpr {
+            expr: column(0),
+            descending: true,
+            nulls_last: false,
+        }],
         frame: Frame {
             units: FrameUnits::Range,
             start: FrameBound::UnboundedPreceding,
@@ -71,9 +88,19 @@ fn the_first_row_numbers_are_a_top_k() {
         },
         result: ScalarType::Int64.not_null(),
     };
-    let numbered = RelExpr::Window { input: Box::new(table(0)), functions: vec![window] };
+    let numbered = RelExpr::Window {
+        input: Box::new(table(0)),
+        functions: vec![window],
+    };
     let two = ScalarExpr::literal(Datum::Int64(2), ScalarType::Int64);
-    let few = operator("<=", vec![column(3), two], &[ScalarType::Int64, ScalarType::Int64]);
+    let few = operator(
+        "<=",
+        vec![column(3), two],
+        &[ScalarType::Int64, ScalarType::Int64],
+    );
     let text = optimized(numbered.filter(vec![few]).project(vec![0, 1, 2]));
-    assert_eq!(text, "TopK group (#1) order (#0 desc) limit 2 offset 0\n  Get t0\n");
+    assert_eq!(
+        text,
+        "TopK group (#1) order (#0 desc) limit 2 offset 0\n  Get t0\n"
+    );
 }
