@@ -54,7 +54,7 @@ fn backslash_commands_list_what_there_is() {
         ("\\dm", "public|m|materialized view|"),
         ("\\di", "public|i|index|"),
         ("\\d", "public|t|table|"),
-        ("\\d t", "b|text||not null|'x'::text"),
+        ("\\d t", "b|text||not null|"),
         ("\\d m", "n|bigint|"),
         ("\\conninfo", "database \"everview\""),
     ] {
