@@ -1,5 +1,12 @@
 //! The server as clients meet it: the real binary on a free port over a temporary folder.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
+
 mod client;
 mod psql;
 mod raw;
