@@ -186,8 +186,15 @@ impl Worker {
                 let name = format!("import {index}");
                 let (rows, button) =
                     self::import(&mut output.trace, context.scope, &name, as_of, until);
-                import.push((arrangement.clone(), rows));
+
                 dataflow.buttons.push(button);
+                let name = format!("import key errors {index}");
+                let trace = &mut exported.key_errs.trace;
+                let (found, button) = self::import(trace, context.scope, &name, as_of, until);
+                dataflow.buttons.push(button);
+                let key_errs = crate::render::read::read_errors(found, &name);
+                import.push((arrangement.clone(), rows, key_errs));
+
                 if n == 0 {
                     let name = format!("import errors {index}");
                     let trace = &mut exported.errs.trace;

@@ -15,7 +15,7 @@ use differential_dataflow::trace::TraceReader;
 use crate::arrange::pack::{Packer, pack};
 use crate::arrange::publish::Published;
 use crate::arrange::{Trace, allow_compaction, arrange, arrange_in_place, localize};
-use crate::health::Health;
+
 use crate::operators::{Accumulate, reduce_total};
 use crate::render::context::Context;
 use crate::render::streams::{Collection, Rows, pack_rows};
@@ -26,6 +26,8 @@ pub struct Exported {
     pub arrangements: Vec<(Arrangement, Output)>,
     /// The errors.
     pub errs: Output,
+    /// Errors in the keys of rows, which are there all the same: for those who look rows up by their keys.
+    pub key_errs: Output,
 }
 
 /// An arrangement that is kept and shown.
@@ -79,10 +81,11 @@ impl Output {
 impl Exported {
     /// All outputs.
     pub fn outputs(&mut self) -> impl Iterator<Item = &mut Output> {
+        let apart = [&mut self.errs, &mut self.key_errs];
         self.arrangements
             .iter_mut()
             .map(|(_, output)| output)
-            .chain([&mut self.errs])
+            .chain(apart)
     }
 
     /// Shows what is new. Returns how far all of it is.
@@ -105,27 +108,39 @@ pub fn render<'s>(
     errors: Arc<Published<i64>>,
 ) -> Exported {
     let since = context.as_of;
-    let mut errs = vec![result.errs];
+    let mut key_errs = Vec::new();
+
     let arrangements = arrangements
         .into_iter()
         .enumerate()
         .map(|(n, (arrangement, published))| {
             let name = format!("index {n}");
             let oks = result.oks.clone();
-            let (packed, failed) =
-                pack_rows(oks, &arrangement, &format!("pack {name}"), &context.health);
-            errs.push(failed);
+            let (packed, failed) = pack_rows(
+                oks,
+                &arrangement,
+                true,
+                &format!("pack {name}"),
+                &context.health,
+            );
+            key_errs.push(failed);
             let output = Output::new(arrange(packed, &name).trace, published, since);
             (arrangement, output)
         });
     let arrangements = arrangements.collect();
-    let errs = distinct_errors(context.scope.concatenate(errs), &context.health);
-    let errs = Output::new(errs, errors, since);
-    Exported { arrangements, errs }
+
+    let errs = Output::new(distinct_errors(result.errs), errors, since);
+    let key_errs = distinct_errors(context.scope.concatenate(key_errs));
+    let key_errs = Output::new(key_errs, Published::new(), since);
+    Exported {
+        arrangements,
+        errs,
+        key_errs,
+    }
 }
 
 /// Errors as a set.
-fn distinct_errors(errs: Rows<'_>, _health: &Arc<Health>) -> Trace<u64, i64> {
+fn distinct_errors(errs: Rows<'_>) -> Trace<u64, i64> {
     let by_row = |row: Row, time: u64, diff: i64, packer: &mut Packer<'_, u64, i64, ()>| {
         packer.push(row.bytes(), &[], time, diff);
     };

@@ -32,8 +32,8 @@ pub struct Context<'s> {
 
 /// Indexes of another dataflow's rows, and its errors.
 pub struct Import<'s> {
-    /// The indexes.
-    pub indexes: Vec<(Arrangement, Index<'s>)>,
+    /// The indexes, each with the errors in its keys.
+    pub indexes: Vec<(Arrangement, Index<'s>, Rows<'s>)>,
     /// The errors.
     pub errs: Rows<'s>,
 }
@@ -104,7 +104,7 @@ impl<'s> Context<'s> {
             Id::Global(global) => match self.sources.get(&global) {
                 Some(collection) => Some(collection.clone()),
                 None => self.imports.get(&global).and_then(|import| {
-                    let (arrangement, index) = import.indexes.first()?;
+                    let (arrangement, index, _) = import.indexes.first()?;
                     let oks = read_index(index.clone(), arrangement, &format!("read {global}"));
                     Some(Collection {
                         oks,
@@ -129,9 +129,9 @@ impl<'s> Context<'s> {
     pub fn index(&mut self, id: Id, arrangement: &Arrangement) -> (Index<'s>, Option<Rows<'s>>) {
         if let Id::Global(global) = id
             && let Some(import) = self.imports.get(&global)
-            && let Some((_, index)) = import.indexes.iter().find(|(a, _)| a == arrangement)
+            && let Some((_, index, errs)) = import.indexes.iter().find(|(a, _, _)| a == arrangement)
         {
-            return (index.clone(), None);
+            return (index.clone(), Some(errs.clone()));
         }
         let made = self
             .arranged

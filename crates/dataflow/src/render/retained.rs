@@ -79,7 +79,13 @@ pub fn threshold<'s>(
     name: &str,
     health: &Arc<Health>,
 ) -> Collection<'s> {
-    let (packed, failed) = pack_rows(input.oks, arrangement, &format!("{name} pack"), health);
+    let (packed, _) = pack_rows(
+        input.oks,
+        arrangement,
+        true,
+        &format!("{name} pack"),
+        health,
+    );
     let arrangement = arrangement.clone();
     let mut scratch = Scratch::default();
     let emit = move |key: &[u8],
@@ -99,7 +105,5 @@ pub fn threshold<'s>(
         }
     };
     let rows = reduce_total(localize(arrange(packed, name)), name, Whole::new(emit));
-    split(rows, &format!("{name} results"), health)
-        .with_errors(input.errs)
-        .with_errors(failed)
+    split(rows, &format!("{name} results"), health).with_errors(input.errs)
 }

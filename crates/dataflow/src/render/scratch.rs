@@ -82,7 +82,8 @@ pub fn encode_key<'a>(
     Ok(())
 }
 
-/// Writes key and value of a row in an arrangement; the row of an error collection if the key is an error.
+/// Writes key and value of a row in an arrangement; gives the first error in the key, as the row of an error
+/// collection. Errors have their place in the order of keys too.
 pub fn arrange_row(
     scratch: &mut Scratch,
     arrangement: &Arrangement,
@@ -93,12 +94,19 @@ pub fn arrange_row(
     let context = (arrangement, row);
     scratch.run(&context, |(arrangement, row), datums, arena, _| {
         datums.extend(row.iter());
-        encode_key(key, &arrangement.key, datums, arena)?;
         value.clear();
         for column in &arrangement.value {
             row::push_datum(value, datums[*column]);
         }
-        Ok(())
+        let encoded = encode_key(key, &arrangement.key, datums, arena);
+        if encoded.is_err() {
+            key.clear();
+            arrangement
+                .key
+                .iter()
+                .for_each(|expr| key::push(key, expr.eval(datums, arena)));
+        }
+        encoded
     })
 }
 

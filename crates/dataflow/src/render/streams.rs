@@ -160,10 +160,13 @@ pub fn apply<'s>(
     output.with_errors(input.errs)
 }
 
-/// Packs rows as an arrangement wants them; rows whose key is an error become errors.
+/// Packs rows as an arrangement wants them, and gives the errors in keys. Rows whose key is an error are left
+/// out, or kept under it.
 pub fn pack_rows<'s>(
     rows: Rows<'s>,
     arrangement: &Arrangement,
+    keep_failed: bool,
+
     name: &str,
     health: &Arc<Health>,
 ) -> (Stream<'s, u64, Packed<u64, i64>>, Rows<'s>) {
@@ -173,15 +176,13 @@ pub fn pack_rows<'s>(
     let (mut key, mut value) = (Vec::new(), Vec::new());
     pack(rows, name, move |row: Row, time, diff, packer| {
         health.run(|| {
-            match arrange_row(
-                &mut scratch,
-                &arrangement,
-                row.as_ref(),
-                &mut key,
-                &mut value,
-            ) {
-                Ok(()) => packer.push(&key, &value, time, diff),
-                Err(error) => packer.error(error, time, diff),
+            let row = row.as_ref();
+            let arranged = arrange_row(&mut scratch, &arrangement, row, &mut key, &mut value);
+            if keep_failed || arranged.is_ok() {
+                packer.push(&key, &value, time, diff);
+            }
+            if let Err(error) = arranged {
+                packer.error(error, time, diff);
             }
         });
     })
@@ -194,6 +195,6 @@ pub fn arrange_rows<'s>(
     name: &str,
     health: &Arc<Health>,
 ) -> (Index<'s>, Rows<'s>) {
-    let (packed, errs) = pack_rows(rows, arrangement, &format!("pack {name}"), health);
+    let (packed, errs) = pack_rows(rows, arrangement, false, &format!("pack {name}"), health);
     (localize(arrange(packed, &format!("arrange {name}"))), errs)
 }

@@ -32,7 +32,7 @@ pub fn evaluate(expr: &RelExpr, tables: &BTreeMap<GlobalId, Bag>) -> Answer {
 
 struct Oracle<'t> {
     tables: &'t BTreeMap<GlobalId, Bag>,
-    locals: BTreeMap<LocalId, Bag>,
+    locals: BTreeMap<LocalId, Answer>,
     errors: BTreeSet<Row>,
 }
 
@@ -64,10 +64,17 @@ impl Oracle<'_> {
             } => self.tables[id].clone(),
             RelExpr::Get {
                 id: Id::Local(id), ..
-            } => self.locals[id].clone(),
+            } => {
+                let Answer { rows, errors } = self.locals[id].clone();
+                self.errors.extend(errors);
+                rows
+            }
             RelExpr::Let { id, value, body } => {
-                let value = self.eval(value);
-                self.locals.insert(*id, value);
+                // Its errors are met by whoever reads it.
+                let before = std::mem::take(&mut self.errors);
+                let rows = self.eval(value);
+                let errors = std::mem::replace(&mut self.errors, before);
+                self.locals.insert(*id, Answer { rows, errors });
                 self.eval(body)
             }
             RelExpr::Project { input, outputs } => self.each(input, |_, datums, out| {
@@ -254,8 +261,27 @@ impl Oracle<'_> {
 
     fn join(&mut self, inputs: &[RelExpr], equivalences: &[Vec<ScalarExpr>]) -> Bag {
         let mut product: Bag = [(Row::default(), 1)].into();
+        let mut width = 0;
         for input in inputs {
             let right = self.eval(input);
+            let (start, end) = (width, width + input.arity());
+            width = end;
+            let own = |e: &&ScalarExpr| {
+                let columns = e.columns();
+                !columns.is_empty() && columns.iter().all(|c| (start..end).contains(c))
+            };
+            // An input's keys are evaluated whether the other inputs have rows or not.
+            for row in right.keys() {
+                let arena = RowArena::new();
+                let datums: Vec<_> = std::iter::repeat_n(Datum::Null, start)
+                    .chain(row.iter())
+                    .collect();
+                for expr in equivalences.iter().flatten().filter(own) {
+                    if let error @ Datum::Error(_) = expr.eval(&datums, &arena) {
+                        self.errors.insert(Row::pack([error]));
+                    }
+                }
+            }
             let mut next = Bag::new();
             for (a, m) in &product {
                 for (b, n) in &right {
