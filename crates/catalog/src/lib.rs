@@ -2,7 +2,7 @@
 //!
 //! * [`object`]: what there is: schemas, tables, views, materialized views, indexes.
 //! * [`catalog`]: an immutable snapshot of all of it, changed only by [`catalog::Catalog::apply`].
-//! * [`builtin`]: system tables, and the SQL text of pg_catalog and information_schema over them.
+//! * [`builtin`]: pg_catalog, information_schema and schema `everview`: rows made from a snapshot.
 //!
 //! The catalog is a function of the log: every object is one row of the system collection
 //! [`catalog::CATALOG_COLLECTION`]. It knows no sessions, no planning and no storage.
