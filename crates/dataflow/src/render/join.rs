@@ -76,6 +76,11 @@ fn input<'s>(
         JoinSource::Plan(plan) => shared_id(plan),
     };
     if let Some(id) = shared {
+        let rows = match context.rows(id) {
+            // An imported index is read back only where no arrangement of it is asked for.
+            None if input.arrangements.is_empty() => Some(context.get(id).oks),
+            rows => rows,
+        };
         errs.push(context.get(id).errs);
         let indexes = input.arrangements.iter().map(|arrangement| {
             let (index, failed) = context.index(id, arrangement);
@@ -83,10 +88,7 @@ fn input<'s>(
             (arrangement.clone(), index)
         });
         let indexes = indexes.collect();
-        return Input {
-            rows: context.rows(id),
-            indexes,
-        };
+        return Input { rows, indexes };
     }
     let JoinSource::Plan(plan) = &input.source else {
         unreachable!("an arranged input is shared")
