@@ -1,7 +1,9 @@
 //! Benchmarks and checks against peers: one subcommand each.
 
+mod everview;
 mod oracle;
 mod postgres;
+mod session;
 mod slt;
 
 use std::io::{self, Write};

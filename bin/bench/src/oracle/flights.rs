@@ -9,7 +9,7 @@ use bytes::Bytes;
 use flate2::read::GzDecoder;
 use futures::SinkExt;
 
-use super::{OracleError, Server};
+use super::{OracleError, Session};
 
 /// The tables.
 pub const SCHEMA: &str = include_str!("../../../../sql-tests/nycflights13/schema.sql");
@@ -103,7 +103,7 @@ fn is_only_comments(text: &str) -> bool {
 }
 
 /// Loads all tables, in one COPY each.
-pub async fn load(server: &Server) -> Result<(), OracleError> {
+pub async fn load(server: &Session) -> Result<(), OracleError> {
     for (table, compressed) in DATA {
         let sql = format!("COPY {table} FROM STDIN (FORMAT csv, HEADER, NULL 'NA')");
         let sink = server
