@@ -44,6 +44,7 @@ pub(crate) fn recover(options: &Options) -> Result<Recovered, Error> {
         fs,
         &log_dir,
         everview_log::Options::default(),
+        None,
         &mut |reader, entry| replay.entry(reader, entry),
     );
     let (log, recovery) = opened?;

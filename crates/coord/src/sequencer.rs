@@ -337,7 +337,7 @@ fn record(sequenced: &Sequenced) -> Commit {
         timestamp: sequenced.timestamp.0,
         wall_clock: clock::wall_clock(),
         transaction: sequenced.request.transaction,
-        metadata: Default::default(),
+        facts: Vec::new(),
         payloads,
         chunks: sequenced
             .request

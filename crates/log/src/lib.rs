@@ -33,8 +33,8 @@ pub use error::LogError;
 pub use frame::ChainHash;
 pub use log::{Head, Log, Options};
 pub use reader::Reader;
-pub use record::{Chunk, ChunkRef, Commit, Payload, Position, Record, SegmentId};
-pub use scan::{Entry, Recovery, SetAside, Visitor, verify};
+pub use record::{Chunk, ChunkRef, Commit, Fact, Payload, Position, Record, SegmentId};
+pub use scan::{Entry, Recovery, SetAside, Start, Visitor, verify};
 
 #[cfg(test)]
 mod tests;

@@ -22,7 +22,7 @@ use crate::frame::{
 };
 use crate::reader::{Reader, segment_path};
 use crate::record::{self, Commit, Position, Record, SegmentId};
-use crate::scan::{Recovery, Scan, SetAside, Tail, Visitor, scan, take_chunks};
+use crate::scan::{Recovery, Scan, SetAside, Start, Tail, Visitor, scan, take_chunks};
 use crate::vfs::{File, FileLock, FileSystem, OpenMode};
 
 /// How the log is kept.
@@ -104,8 +104,9 @@ struct Segment {
 const UNFINISHED: &str = "segment.unfinished";
 
 impl Log {
-    /// Opens the log in `dir`, creating folder and log if they are not there. Every commit, lease, checkpoint and base
-    /// goes to `visitor` in order; a torn tail is moved to a `damaged-...` file beside and reported.
+    /// Opens the log in `dir`, creating folder and log if they are not there. Every commit, lease, checkpoint and base,
+    /// from `start` on if it is given and there, goes to `visitor` in order; a torn tail is moved to a `damaged-...` file
+    /// beside and reported.
     ///
     /// Errors: [`LogError::Locked`] if another process has it; [`LogError::Damaged`] for damage before the tail;
     /// [`LogError::DiskFull`] if there is no room for a segment or for saving a torn tail; nothing is lost by any.
@@ -113,13 +114,14 @@ impl Log {
         fs: Arc<dyn FileSystem>,
         dir: &Path,
         options: Options,
+        start: Option<Start>,
         visitor: &mut Visitor<'_>,
     ) -> Result<(Log, Recovery), LogError> {
         fs.create_dir_all(dir)
             .map_err(|error| LogError::write("create", dir, 0, error))?;
         let lock = take_lock(&*fs, dir)?;
         let reader = Reader::new(fs.clone(), dir);
-        let mut found = scan(&*fs, dir, &reader, visitor)?;
+        let mut found = scan(&*fs, dir, &reader, start, visitor)?;
         let segment = match &found.tail {
             Some(tail) => repair_tail(&*fs, dir, &reader, tail, &mut found.recovery)?,
             None => create_segment(&*fs, dir, options.segment_size, first_header())?,

@@ -1,16 +1,20 @@
 //! The kinds of record and their bytes, format version 1.
 //!
 //! **Invariant.** Decoding what was encoded gives it back, and decoding anything else is an error, never a panic. All
-//! integers are little-endian and of fixed width; byte strings carry their length first. Payloads and metadata are
-//! opaque here.
+//! integers are little-endian and of fixed width; byte strings carry their length first. Payloads, facts, checkpoints and
+//! bases are opaque here: their first bytes are a version of their own.
 //!
 //! | kind | fields |
 //! |---|---|
 //! | 1 chunk | transaction u64, collection u64, bytes to the end |
-//! | 2 commit | timestamp u64, wall clock u64, transaction u64, metadata (u32 length), payloads (u32 count of collection u64, u32 length, bytes), chunks (u32 count of collection u64, segment u64, offset u64, length u32) |
+//! | 2 commit | timestamp u64, wall clock u64, transaction u64, facts (u32 count of tag u16, u32 length, bytes), payloads (u32 count of collection u64, u32 length, bytes), chunks (u32 count of collection u64, segment u64, offset u64, length u32) |
 //! | 3 lease | bound u64 |
 //! | 4 checkpoint | bytes to the end |
 //! | 5 base | bytes to the end |
+//!
+//! **What may be added later.** A commit carries any number of tagged [`Fact`]s, so that what is told beside its rows
+//! (producers, offsets, counts) needs no new layout. A tag from [`REQUIRED`] on must be understood by whoever applies the
+//! commit; any other may be passed over. A new kind of record, or a change of these layouts, raises [`crate::frame::FORMAT`].
 
 use bytes::Bytes;
 
@@ -37,6 +41,18 @@ pub struct Payload {
     /// The changes.
     pub bytes: Bytes,
 }
+
+/// Something told beside a commit's changes: a producer and its sequence number, offsets of a source, row counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// What it is, by the callers' table of tags.
+    pub tag: u16,
+    /// What it says, in the callers' encoding.
+    pub bytes: Bytes,
+}
+
+/// A fact whose tag is at or above this changes what a commit means: who does not know it must not go on.
+pub const REQUIRED: u16 = 0x8000;
 
 /// A part of a large transaction, written ahead of its commit. It has no effect until a commit names its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,8 +81,8 @@ pub struct Commit {
     pub wall_clock: u64,
     /// The transaction's id.
     pub transaction: u64,
-    /// Facts that belong to the commit (producer, sequence, source offsets), in the callers' encoding.
-    pub metadata: Bytes,
+    /// What is told beside the changes, in order.
+    pub facts: Vec<Fact>,
     /// Changes that travel inside the commit, in order.
     pub payloads: Vec<Payload>,
     /// Changes that were written ahead; they come before `payloads`.
@@ -108,7 +124,11 @@ pub fn encode_commit(commit: &Commit, out: &mut Vec<u8>) {
     out.extend_from_slice(&commit.timestamp.to_le_bytes());
     out.extend_from_slice(&commit.wall_clock.to_le_bytes());
     out.extend_from_slice(&commit.transaction.to_le_bytes());
-    put_bytes(&commit.metadata, out);
+    out.extend_from_slice(&(commit.facts.len() as u32).to_le_bytes());
+    for fact in &commit.facts {
+        out.extend_from_slice(&fact.tag.to_le_bytes());
+        put_bytes(&fact.bytes, out);
+    }
     out.extend_from_slice(&(commit.payloads.len() as u32).to_le_bytes());
     for payload in &commit.payloads {
         out.extend_from_slice(&payload.collection.to_le_bytes());
@@ -130,7 +150,12 @@ pub fn commit_length(commit: &Commit) -> u64 {
         .iter()
         .map(|payload| 12 + payload.bytes.len() as u64)
         .sum();
-    1 + 24 + 4 + commit.metadata.len() as u64 + 4 + payloads + 4 + 28 * commit.chunks.len() as u64
+    let facts: u64 = commit
+        .facts
+        .iter()
+        .map(|fact| 6 + fact.bytes.len() as u64)
+        .sum();
+    1 + 24 + 4 + facts + 4 + payloads + 4 + 28 * commit.chunks.len() as u64
 }
 
 /// Appends any record's body to `out`.
@@ -193,7 +218,15 @@ fn decode_commit(fields: &mut Fields) -> Result<Commit, String> {
     let timestamp = fields.u64()?;
     let wall_clock = fields.u64()?;
     let transaction = fields.u64()?;
-    let metadata = fields.bytes()?;
+    let count = fields.count(6)?;
+    let mut facts = Vec::with_capacity(count);
+    for _ in 0..count {
+        let tag = fields.u16()?;
+        facts.push(Fact {
+            tag,
+            bytes: fields.bytes()?,
+        });
+    }
     let count = fields.count(12)?;
     let mut payloads = Vec::with_capacity(count);
     for _ in 0..count {
@@ -221,7 +254,7 @@ fn decode_commit(fields: &mut Fields) -> Result<Commit, String> {
         timestamp,
         wall_clock,
         transaction,
-        metadata,
+        facts,
         payloads,
         chunks,
     })
@@ -256,6 +289,10 @@ impl Fields {
 
     fn u8(&mut self) -> Result<u8, String> {
         Ok(self.array::<1>()?[0])
+    }
+
+    fn u16(&mut self) -> Result<u16, String> {
+        Ok(u16::from_le_bytes(self.array()?))
     }
 
     fn u32(&mut self) -> Result<u32, String> {

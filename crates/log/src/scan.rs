@@ -1,8 +1,11 @@
-//! Reading the whole log in order: what recovery and verification share.
+//! Reading the log in order, all of it or from some segment on: what recovery and verification share.
 //!
 //! **Invariant.** Records reach the visitor in sequence, each after its checksum and its place in the hash chain were
-//! checked, and a commit only after every chunk that it names was seen. Memory is bounded by the largest frame. Nothing
-//! is changed on disk here.
+//! checked, and a commit only after every chunk that it names was seen, or read where it lies before the start. Memory is
+//! bounded by the largest frame. Nothing is changed on disk here.
+//!
+//! **Starting late.** Each segment's header holds the chain hash before it, so that reading can begin at any segment.
+//! What lies before is then only counted: a missing segment is noticed, a changed byte is [`verify`]'s to find.
 //!
 //! **Torn tail or damage.** The first frame that can not be read ends the scan. It is damage if it lies in a segment
 //! that is not the last, or if a later frame's header says that it was synced (see [`crate::frame`]). Otherwise no record
@@ -42,6 +45,17 @@ pub struct Entry {
 pub type Visitor<'a> =
     dyn FnMut(&Reader, Entry) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
 
+/// Where to begin reading, and what is known of everything before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Start {
+    /// The first segment to read. If the log does not have it, all of the log is read.
+    pub segment: SegmentId,
+    /// The highest lease so far, in microseconds.
+    pub lease: u64,
+    /// The highest transaction id so far.
+    pub transaction: u64,
+}
+
 /// What was found in the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovery {
@@ -55,7 +69,7 @@ pub struct Recovery {
     pub chunks: u64,
     /// Chunks that no commit named: their transactions never committed, and they have no effect.
     pub orphan_chunks: u64,
-    /// The newest commit's timestamp, in microseconds; 0 if there is none.
+    /// The newest commit's timestamp, in microseconds; 0 if there is none in what was read.
     pub last_timestamp: u64,
     /// The highest lease, in microseconds; 0 if there is none.
     pub lease: u64,
@@ -88,7 +102,7 @@ pub fn verify(
     visitor: &mut Visitor<'_>,
 ) -> Result<(Recovery, ChainHash), LogError> {
     let reader = Reader::new(fs.clone(), dir);
-    let scan = scan(&*fs, dir, &reader, visitor)?;
+    let scan = scan(&*fs, dir, &reader, None, visitor)?;
     Ok((scan.recovery, scan.chain))
 }
 
@@ -114,11 +128,12 @@ pub(crate) struct Tail {
     pub length: u64,
 }
 
-/// Reads every segment of `dir` in order.
+/// Reads the segments of `dir` in order, from `start` on if that is there.
 pub(crate) fn scan(
     fs: &dyn FileSystem,
     dir: &Path,
     reader: &Reader,
+    start: Option<Start>,
     visitor: &mut Visitor<'_>,
 ) -> Result<Scan, LogError> {
     let names = fs
@@ -135,14 +150,23 @@ pub(crate) fn scan(
             tail: None,
         },
         chunks: BTreeMap::new(),
+        first: None,
         number: 0,
         needs_base: false,
     };
-    for (index, &segment) in segments.iter().enumerate() {
-        scanner.segment(segment, index + 1 == segments.len())?;
+    let place = start.and_then(|start| segments.binary_search(&start.segment).ok());
+    if let (Some(start), Some(before)) = (start, place.filter(|before| *before > 0)) {
+        scanner.start_at(start, segments[0], before)?;
+    }
+    for &segment in &segments[place.unwrap_or(0)..] {
+        scanner.segment(segment, Some(&segment) == segments.last())?;
     }
     let mut scan = scanner.scan;
     scan.recovery.orphan_chunks = scanner.chunks.len() as u64;
+    if let (Some(start), true) = (start, scanner.first.is_some()) {
+        // Commits of the first segment may be older than the lease.
+        scan.recovery.lease = scan.recovery.lease.max(start.lease);
+    }
     Ok(scan)
 }
 
@@ -152,6 +176,8 @@ struct Scanner<'a, 'v> {
     scan: Scan,
     /// Chunks that no commit has named yet, by position: transaction and collection.
     chunks: BTreeMap<Position, (u64, u64)>,
+    /// The first segment that is read, if others lie before it.
+    first: Option<SegmentId>,
     /// Number of the last segment.
     number: u64,
     /// The first segment was not a log's first: its first record has to be a base.
@@ -162,6 +188,32 @@ struct Scanner<'a, 'v> {
 type Unreadable = (u64, String);
 
 impl Scanner<'_, '_> {
+    /// Passes over so many segments, of which `oldest` is the first; none may be missing.
+    fn start_at(&mut self, start: Start, oldest: SegmentId, before: usize) -> Result<(), LogError> {
+        let header = |id| -> Result<SegmentHeader, LogError> {
+            let path = self.reader.path(id);
+            let mut bytes = [0; SEGMENT_HEADER];
+            let read = self.reader.file(id)?.read_at(&mut bytes, 0);
+            let read = read.map_err(|error| LogError::io("read", &path, error))?;
+            SegmentHeader::decode(&bytes[..read], &path)
+        };
+        let (oldest, first) = (header(oldest)?, header(start.segment)?);
+        if oldest.number + before as u64 != first.number {
+            let what = format!(
+                "of the segments numbered {} to {} only {before} are there",
+                oldest.number,
+                first.number.saturating_sub(1)
+            );
+            return Err(LogError::damaged(&self.reader.path(start.segment), 0, what));
+        }
+        self.first = Some(start.segment);
+        self.number = first.number - 1;
+        self.scan.sequence = first.first_sequence;
+        self.scan.chain = first.chain;
+        self.scan.recovery.last_transaction = start.transaction;
+        Ok(())
+    }
+
     fn segment(&mut self, id: SegmentId, last: bool) -> Result<(), LogError> {
         let path = self.reader.path(id);
         let file = self.reader.file(id)?;
@@ -215,7 +267,7 @@ impl Scanner<'_, '_> {
             );
             return Err(LogError::damaged(path, 0, what));
         }
-        if self.scan.tail.is_none() && header.number > 1 {
+        if self.scan.tail.is_none() && self.first.is_none() && header.number > 1 {
             // History was cut: the header's own word is the beginning, and a base must follow.
             self.needs_base = true;
             self.scan.sequence = header.first_sequence;
@@ -359,10 +411,26 @@ impl Scanner<'_, '_> {
                 found.last_transaction = found.last_transaction.max(commit.transaction);
                 found.commits += 1;
                 found.chunks += commit.chunks.len() as u64;
+                self.find_earlier_chunks(commit)?;
                 take_chunks(&mut self.chunks, commit)?;
             }
             Record::Lease(bound) => found.lease = found.lease.max(*bound),
             Record::Checkpoint(_) | Record::Base(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Reads the chunks of a commit that were written before the first segment that was read.
+    fn find_earlier_chunks(&mut self, commit: &Commit) -> Result<(), String> {
+        let Some(first) = self.first else {
+            return Ok(());
+        };
+        for chunk in commit.chunks.iter().map(|chunk| chunk.position) {
+            if chunk.segment < first {
+                let read = self.reader.read_chunk(chunk).map_err(|e| e.to_string())?;
+                let owner = (read.transaction, read.payload.collection);
+                self.chunks.insert(chunk, owner);
+            }
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod disk;
 mod roundtrip;
+mod start;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +12,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::vfs::FaultFs;
-use crate::{Commit, Entry, Log, LogError, Options, Payload, Reader, Record, Recovery};
+use crate::{
+    Commit, Entry, Fact, Log, LogError, Options, Payload, Reader, Record, Recovery, Start,
+};
 
 /// Where the tests' logs live in their [`FaultFs`].
 fn dir() -> &'static Path {
@@ -32,7 +35,10 @@ fn commit(timestamp: u64, text: &str) -> Commit {
         timestamp,
         wall_clock: timestamp + 7,
         transaction: timestamp,
-        metadata: Bytes::from_static(b"meta"),
+        facts: vec![Fact {
+            tag: 7,
+            bytes: Bytes::from_static(b"told"),
+        }],
         payloads: vec![Payload {
             collection: 3,
             bytes: Bytes::copy_from_slice(text.as_bytes()),
@@ -59,12 +65,17 @@ struct Opened {
 }
 
 fn open_with(fs: &FaultFs, options: Options) -> Result<Opened, LogError> {
+    open_at(fs, options, None)
+}
+
+fn open_at(fs: &FaultFs, options: Options, start: Option<Start>) -> Result<Opened, LogError> {
     let mut commits = Vec::new();
     let mut entries = Vec::new();
     let (log, recovery) = Log::open(
         Arc::new(fs.clone()),
         dir(),
         options,
+        start,
         &mut |reader, entry| {
             if let Record::Commit(commit) = &entry.record {
                 commits.push(seen(reader, commit)?);

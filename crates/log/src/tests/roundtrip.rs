@@ -229,8 +229,8 @@ fn the_real_file_system_keeps_what_it_was_given_and_locks_the_folder() {
         segment_size: 64 << 10,
         ..Options::default()
     };
-    let (log, _) = Log::open(fs.clone(), &path, options, &mut |_, _| Ok(())).unwrap();
-    let second = Log::open(fs.clone(), &path, options, &mut |_, _| Ok(())).map(drop);
+    let (log, _) = Log::open(fs.clone(), &path, options, None, &mut |_, _| Ok(())).unwrap();
+    let second = Log::open(fs.clone(), &path, options, None, &mut |_, _| Ok(())).map(drop);
     let message = second.unwrap_err().to_string();
     assert!(message.contains(&path.display().to_string()), "{message}");
     for timestamp in 1..200 {
@@ -239,7 +239,7 @@ fn the_real_file_system_keeps_what_it_was_given_and_locks_the_folder() {
     }
     let head = log.head();
     drop(log);
-    let (log, recovery) = Log::open(fs.clone(), &path, options, &mut |_, _| Ok(())).unwrap();
+    let (log, recovery) = Log::open(fs.clone(), &path, options, None, &mut |_, _| Ok(())).unwrap();
     assert_eq!((recovery.commits, recovery.set_aside), (199, None));
     assert_eq!(log.head(), head);
     let (verified, chain) = verify(fs, &path, &mut |_, _| Ok(())).unwrap();
@@ -295,18 +295,19 @@ fn any_record() -> impl Strategy<Value = Record> {
     let payload = (any::<u64>(), any_bytes())
         .prop_map(|(collection, bytes)| Payload { collection, bytes })
         .boxed();
+    let fact = (any::<u16>(), any_bytes()).prop_map(|(tag, bytes)| crate::Fact { tag, bytes });
     let commit = (
         any::<(u64, u64, u64)>(),
-        any_bytes(),
+        proptest::collection::vec(fact, 0..3),
         proptest::collection::vec(payload.clone(), 0..4),
         proptest::collection::vec(chunk_ref, 0..4),
     )
         .prop_map(
-            |((timestamp, wall_clock, transaction), metadata, payloads, chunks)| Commit {
+            |((timestamp, wall_clock, transaction), facts, payloads, chunks)| Commit {
                 timestamp,
                 wall_clock,
                 transaction,
-                metadata,
+                facts,
                 payloads,
                 chunks,
             },
