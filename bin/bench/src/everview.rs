@@ -190,7 +190,7 @@ impl Everview {
     ///
     /// # Errors
     /// When the operating system refuses.
-    pub fn kill(mut self) -> Result<(), EverviewError> {
+    pub fn kill(&mut self) -> Result<(), EverviewError> {
         self.child.kill().map_err(io_error("kill the server"))?;
         self.child
             .wait()

@@ -1,5 +1,7 @@
 //! Benchmarks and checks against peers: one subcommand each.
 
+mod core;
+mod crash;
 mod everview;
 mod oracle;
 mod postgres;
@@ -21,6 +23,10 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measure loading, committing, reading and restarting, beside PostgreSQL 15.
+    Core(core::Arguments),
+    /// Kill a server with -9 again and again while clients write, and judge what is left.
+    Crash(crash::Arguments),
     /// Compare the flights' views with what PostgreSQL 15 computes from the same rows.
     Oracle(oracle::Arguments),
     /// Run sqllogictest files on PostgreSQL 15, to check the files and the runner.
@@ -43,12 +49,22 @@ fn main() -> ExitCode {
 /// Runs one command; false if it ran to its end and found something wrong.
 fn run(command: Command) -> Result<bool, Box<dyn std::error::Error>> {
     match command {
+        Command::Core(arguments) => {
+            let result = runtime()?.block_on(core::run(&arguments, &mut io::stdout()));
+            result.map_err(|error| -> Box<dyn std::error::Error> { error })
+        }
+        Command::Crash(arguments) => {
+            Ok(runtime()?.block_on(crash::run(&arguments, &mut io::stdout()))?)
+        }
         Command::Oracle(arguments) => {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .enable_all()
-                .build()?;
-            Ok(runtime.block_on(oracle::run(&arguments, &mut io::stdout()))?)
+            Ok(runtime()?.block_on(oracle::run(&arguments, &mut io::stdout()))?)
         }
         Command::Slt(arguments) => slt::run(&arguments, &mut io::stdout()),
     }
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
 }
