@@ -1,33 +1,37 @@
-//! A connection's state, and the one entry for statements.
+//! A connection's state.
 //!
 //! A statement outside of a transaction runs in one of its own, which is tried again when it could not be
-//! serialized. Inside of one, an error fails the transaction until ROLLBACK.
+//! serialized (`execute`). Inside of one, an error fails the transaction until ROLLBACK (`transact`). `statements`
+//! are those about the session itself; `run` those over data, each kind in a file of its own.
 
 use crate::coordinator::{Activity, Coordinator, SessionEntry, Shared};
-use crate::environment::SessionEnvironment;
 use crate::error::Error;
-use crate::outcome::{ClientNotice, CopyIn, Outcome, StatementDesc, TransactionStatus};
+use crate::outcome::{ClientNotice, StatementDesc, TransactionStatus};
 use crate::read::Interrupt;
-use crate::sequencer::{CommitRequest, Request};
 use crate::settings::Settings;
 use crate::transaction::Transaction;
-use everview_catalog::ObjectKind;
-use everview_dataflow::DataflowDesc;
-use everview_expr::Environment;
 use everview_repr::text::Formatting;
-use everview_repr::{GlobalId, Row, ScalarType, SqlState, Timestamp};
-use everview_sql::plan::Plan;
-use everview_sql::{Parsed, PlanContext, Planned};
+use everview_repr::{ScalarType, SqlState};
+use everview_sql::Parsed;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 mod conversation;
+mod copying;
 mod cursors;
+mod define;
+mod execute;
+mod explain;
+mod plans;
 mod run;
 mod statements;
+mod subscribing;
+mod time;
+mod transact;
+mod write;
 
 pub(crate) use cursors::Cursor;
 
@@ -66,9 +70,6 @@ struct Prepared {
     parsed: Arc<Parsed>,
     types: Vec<ScalarType>,
 }
-
-/// How often a single statement is tried again before its conflict is shown.
-const MOST_RETRIES: u32 = 10_000;
 
 /// Databases that there are.
 pub const DATABASES: &[&str] = &["everview", "postgres"];
@@ -257,345 +258,6 @@ impl Session {
         })
     }
 
-    /// Starts an implicit transaction for several statements of one string, unless one is under way.
-    pub fn begin_implicit(&mut self) {
-        if self.transaction.is_none() && !self.failed {
-            self.transaction = Some(self.new_transaction(false));
-        }
-    }
-
-    /// Commits the implicit transaction, if there is one and no BEGIN has made it explicit.
-    pub async fn end_implicit(&mut self) -> Result<(), Error> {
-        if self.transaction.as_ref().is_some_and(|t| !t.explicit) {
-            return self.commit().await.map(drop);
-        }
-        Ok(())
-    }
-
-    /// Rolls the implicit transaction back, after an error in one of its statements.
-    pub fn abort_implicit(&mut self) {
-        if self.transaction.as_ref().is_some_and(|t| !t.explicit) {
-            self.rollback();
-        }
-    }
-
-    /// Runs a statement. `params` is one row of the parameters' values, of these types.
-    pub async fn execute(
-        &mut self,
-        statement: &Parsed,
-        params: Option<(&Row, &[ScalarType])>,
-    ) -> Result<Outcome, Error> {
-        self.start_statement(statement);
-        let result = self.execute_inner(statement, params).await;
-        if result.is_err() {
-            self.fail_transaction();
-        }
-        self.note_activity(None);
-        result
-    }
-
-    fn start_statement(&mut self, statement: &Parsed) {
-        self.entry.canceled.store(false, Ordering::SeqCst);
-        self.statement_start = crate::clock::wall_clock_timestamptz();
-        self.deadline = self
-            .settings
-            .duration("statement_timeout")
-            .map(|d| Instant::now() + d);
-        self.note_activity(Some(&statement.sql));
-    }
-
-    fn note_activity(&self, query: Option<&str>) {
-        let now = crate::clock::wall_clock_timestamptz();
-        let mut activity = self.entry.activity.lock();
-        activity.application = self
-            .settings
-            .get("application_name")
-            .unwrap_or("")
-            .to_string();
-        if let Some(query) = query {
-            activity.query = query.chars().take(1024).collect();
-            activity.query_start = Some(self.statement_start);
-        }
-        activity.state = match (query, self.status()) {
-            (Some(_), _) => "active",
-            (None, TransactionStatus::Idle) => "idle",
-            (None, TransactionStatus::Active) => "idle in transaction",
-            (None, TransactionStatus::Failed) => "idle in transaction (aborted)",
-        };
-        activity.transaction_start = self.transaction.as_ref().map(|t| t.started);
-        activity.state_change = now;
-    }
-
-    async fn execute_inner(
-        &mut self,
-        statement: &Parsed,
-        params: Option<(&Row, &[ScalarType])>,
-    ) -> Result<Outcome, Error> {
-        if self.failed && !ends_transaction(statement) {
-            return Err(in_failed_transaction());
-        }
-        let declared: Vec<_> = params
-            .map(|(_, types)| types.iter().cloned().map(Some).collect())
-            .unwrap_or_default();
-        let planned = self.plan(statement, &declared)?;
-        if let Some(outcome) = self.control(&planned.plan).await? {
-            return Ok(outcome);
-        }
-        if self.transaction.is_some() {
-            return self.run_in_transaction(planned.plan, params).await;
-        }
-        let mut plan = planned.plan;
-        for attempt in 0.. {
-            self.transaction = Some(self.new_transaction(false));
-            let result = self.run_single(plan, params).await;
-            match result {
-                Err(error) if error.is_retryable() && attempt < MOST_RETRIES => {
-                    self.rollback();
-                    self.check_interrupt()?;
-                    if attempt > 8 {
-                        tokio::time::sleep(Duration::from_micros(100 * u64::from(attempt.min(50))))
-                            .await;
-                    }
-                    plan = self.plan(statement, &declared)?.plan;
-                }
-                Err(error) => {
-                    self.rollback();
-                    return Err(error);
-                }
-                Ok(outcome) => return Ok(outcome),
-            }
-        }
-        Err(Error::serialization())
-    }
-
-    /// A statement in a transaction of its own: committed at once, unless it is a COPY that waits for its input.
-    async fn run_single(
-        &mut self,
-        plan: Plan,
-        params: Option<(&Row, &[ScalarType])>,
-    ) -> Result<Outcome, Error> {
-        let mut outcome = self.run_in_transaction(plan, params).await?;
-        if let Outcome::CopyIn(copy) = &mut outcome {
-            copy.single = true;
-            return Ok(outcome);
-        }
-        self.commit().await?;
-        Ok(outcome)
-    }
-
-    /// Takes a piece of a COPY's input; it may end anywhere.
-    pub fn feed_copy(&mut self, copy: &mut CopyIn, bytes: &[u8]) -> Result<(), Error> {
-        self.check_interrupt()?;
-        copy.state.feed(bytes)?;
-        if copy.state.is_full() {
-            let transaction = self
-                .transaction
-                .as_mut()
-                .ok_or_else(in_failed_transaction)?;
-            copy.state.flush(&self.shared, transaction, false)?;
-        }
-        Ok(())
-    }
-
-    /// Ends a COPY; its rows become part of the transaction. Gives the command tag.
-    pub async fn finish_copy(&mut self, mut copy: Box<CopyIn>) -> Result<String, Error> {
-        let result = self.finish_copy_inner(&mut copy).await;
-        if result.is_err() {
-            self.end_copy(copy.single);
-        }
-        result
-    }
-
-    async fn finish_copy_inner(&mut self, copy: &mut CopyIn) -> Result<String, Error> {
-        copy.state.end()?;
-        let transaction = self
-            .transaction
-            .as_mut()
-            .ok_or_else(in_failed_transaction)?;
-        copy.state.flush(&self.shared, transaction, true)?;
-        if copy.single {
-            self.commit().await?;
-        }
-        self.note_activity(None);
-        Ok(format!("COPY {}", copy.state.rows()))
-    }
-
-    /// Gives a COPY up, after an error of [`Session::feed_copy`] or because the client says so.
-    pub fn abandon_copy(&mut self, copy: Box<CopyIn>) {
-        self.end_copy(copy.single);
-    }
-
-    fn end_copy(&mut self, single: bool) {
-        if single {
-            self.rollback()
-        } else {
-            self.fail_transaction()
-        }
-        self.note_activity(None);
-    }
-
-    fn new_transaction(&self, explicit: bool) -> Transaction {
-        let guard = self.shared.snapshot();
-        let state = self.shared.catalog();
-        Transaction {
-            id: self.shared.next_transaction(),
-            snapshot: guard.timestamp(),
-            guard,
-            catalog: state.catalog.clone(),
-            base_version: state.catalog.version(),
-            catalog_changes: Vec::new(),
-            reads: Default::default(),
-            writes: BTreeMap::new(),
-            explicit,
-            read_only: self.settings.is_on("default_transaction_read_only"),
-            started: self.statement_start,
-        }
-    }
-
-    fn fail_transaction(&mut self) {
-        if self.transaction.as_ref().is_some_and(|t| t.explicit) {
-            if let Some(transaction) = self.transaction.take() {
-                self.shared.log.abandon(transaction.id);
-            }
-            self.failed = true;
-        }
-    }
-
-    fn rollback(&mut self) {
-        if let Some(transaction) = self.transaction.take() {
-            self.shared.log.abandon(transaction.id);
-        }
-        self.end_transaction(false);
-    }
-
-    fn end_transaction(&mut self, committed: bool) {
-        self.failed = false;
-        self.settings.end_transaction(committed);
-        self.cursors.retain(|_, cursor| cursor.hold && committed);
-    }
-
-    /// Commits what the transaction wrote. It is over whatever comes of it.
-    async fn commit(&mut self) -> Result<(), Error> {
-        let Some(transaction) = self.transaction.take() else {
-            self.end_transaction(true);
-            return Ok(());
-        };
-        if !transaction.has_writes() {
-            self.end_transaction(true);
-            return Ok(());
-        }
-        let result = self.send_commit(transaction).await;
-        self.end_transaction(result.is_ok());
-        let timestamp = result?;
-        self.settings
-            .tell("everview.last_commit_timestamp", timestamp.0.to_string());
-        Ok(())
-    }
-
-    async fn send_commit(&self, transaction: Transaction) -> Result<Timestamp, Error> {
-        let installs = self.installs(&transaction)?;
-        let mut tables = BTreeMap::new();
-        for id in transaction.writes.keys() {
-            tables.insert(*id, self.table(&transaction, *id)?);
-        }
-        let (reply, answer) = tokio::sync::oneshot::channel();
-        let request = CommitRequest {
-            transaction: transaction.id,
-            snapshot: transaction.snapshot,
-            reads: transaction.reads,
-            writes: transaction.writes,
-            tables,
-            catalog_changes: transaction.catalog_changes,
-            base_version: transaction.base_version,
-            installs,
-            reply,
-        };
-        let guard = transaction.guard;
-        let sent = self.shared.requests.send(Request::Commit(request));
-        sent.map_err(|_| Error::shutting_down())?;
-        // A commit under way is not cancelled: its outcome must be known.
-        let result = answer.await.map_err(|_| Error::shutting_down())?;
-        drop(guard);
-        result
-    }
-
-    /// The dataflows that the transaction's DDL starts: of new views and indexes, and of what must follow a
-    /// replaced view.
-    fn installs(&self, transaction: &Transaction) -> Result<Vec<DataflowDesc>, Error> {
-        let mut ids = BTreeSet::new();
-        for change in &transaction.catalog_changes {
-            let Some(new) = &change.new else { continue };
-            match (&change.old, &new.kind) {
-                (None, ObjectKind::MaterializedView(_) | ObjectKind::Index(_)) => {
-                    ids.insert(new.id);
-                }
-                (Some(old), ObjectKind::View(_)) if old.kind != new.kind => {
-                    ids.extend(transaction.catalog.drop_order(new.id));
-                }
-                _ => {}
-            }
-        }
-        let state = self.shared.catalog();
-        let present = ids
-            .into_iter()
-            .filter(|id| transaction.catalog.get(*id).is_some());
-        let mut installs = Vec::new();
-        for id in present {
-            installs.extend(crate::ddl::dataflow(
-                &self.shared,
-                &state,
-                &transaction.catalog,
-                id,
-            )?);
-        }
-        Ok(installs)
-    }
-
-    fn plan(&self, statement: &Parsed, params: &[Option<ScalarType>]) -> Result<Planned, Error> {
-        let state = self.shared.catalog();
-        let catalog = self
-            .transaction
-            .as_ref()
-            .map_or(&state.catalog, |t| &t.catalog);
-        let search_path = self.settings.search_path(&self.entry.user);
-        let context = PlanContext {
-            catalog,
-            search_path: &search_path,
-            time_zone: self.settings.time_zone(),
-            params,
-            environment: Some(self.environment(catalog)),
-        };
-        Ok(everview_sql::plan(statement, &context)?)
-    }
-
-    fn environment(&self, catalog: &everview_catalog::Catalog) -> Arc<dyn Environment> {
-        let started = self
-            .transaction
-            .as_ref()
-            .map_or(self.statement_start, |t| t.started);
-        let snapshot = self
-            .transaction
-            .as_ref()
-            .map_or_else(|| self.shared.now(), |t| t.snapshot);
-        let settings = self
-            .settings
-            .all()
-            .into_iter()
-            .map(|(name, value, _)| (name, value));
-        Arc::new(SessionEnvironment {
-            shared: Arc::downgrade(&self.shared),
-            catalog: catalog.clone(),
-            user: self.entry.user.clone(),
-            database: self.entry.database.clone(),
-            pid: self.entry.pid,
-            transaction_start: started,
-            statement_start: self.statement_start,
-            search_path: self.settings.search_path(&self.entry.user),
-            settings: settings.collect(),
-            read_timestamp: snapshot,
-        })
-    }
-
     fn check_interrupt(&self) -> Result<(), Error> {
         if self.is_terminated() {
             return Err(Error::shutting_down());
@@ -621,28 +283,6 @@ impl Session {
             message,
             detail: None,
         });
-    }
-
-    /// A table compiled for writing, as the transaction sees it.
-    fn table(
-        &self,
-        transaction: &Transaction,
-        id: GlobalId,
-    ) -> Result<Arc<crate::table::StoredTable>, Error> {
-        let state = self.shared.catalog();
-        let own = transaction.catalog.get(id);
-        let committed = state.catalog.get(id);
-        if let (Some(own), Some(committed)) = (own, committed)
-            && Arc::ptr_eq(own, committed)
-            && let Some(table) = self.shared.tables.get(id)
-        {
-            return Ok(table);
-        }
-        let object = own.ok_or_else(|| Error::internal(format!("no table {id}")))?;
-        Ok(Arc::new(crate::table::StoredTable::new(
-            &transaction.catalog,
-            object,
-        )?))
     }
 }
 

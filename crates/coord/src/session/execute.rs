@@ -1,0 +1,120 @@
+//! The one entry for statements: alone in a transaction of its own, which is tried again when it could not be
+//! serialized, or within one.
+
+use super::{Session, ends_transaction, in_failed_transaction};
+use crate::error::Error;
+use crate::outcome::{Outcome, TransactionStatus};
+use everview_repr::{Row, ScalarType};
+use everview_sql::Parsed;
+use everview_sql::plan::Plan;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// How often a single statement is tried again before its conflict is shown.
+const MOST_RETRIES: u32 = 10_000;
+
+impl Session {
+    /// Runs a statement. `params` is one row of the parameters' values, of these types.
+    pub async fn execute(
+        &mut self,
+        statement: &Parsed,
+        params: Option<(&Row, &[ScalarType])>,
+    ) -> Result<Outcome, Error> {
+        self.start_statement(statement);
+        let result = self.execute_inner(statement, params).await;
+        if result.is_err() {
+            self.fail_transaction();
+        }
+        self.note_activity(None);
+        result
+    }
+
+    pub(super) fn start_statement(&mut self, statement: &Parsed) {
+        self.entry.canceled.store(false, Ordering::SeqCst);
+        self.statement_start = crate::clock::wall_clock_timestamptz();
+        self.deadline = self
+            .settings
+            .duration("statement_timeout")
+            .map(|d| Instant::now() + d);
+        self.note_activity(Some(&statement.sql));
+    }
+
+    pub(super) fn note_activity(&self, query: Option<&str>) {
+        let now = crate::clock::wall_clock_timestamptz();
+        let mut activity = self.entry.activity.lock();
+        activity.application = self
+            .settings
+            .get("application_name")
+            .unwrap_or("")
+            .to_string();
+        if let Some(query) = query {
+            activity.query = query.chars().take(1024).collect();
+            activity.query_start = Some(self.statement_start);
+        }
+        activity.state = match (query, self.status()) {
+            (Some(_), _) => "active",
+            (None, TransactionStatus::Idle) => "idle",
+            (None, TransactionStatus::Active) => "idle in transaction",
+            (None, TransactionStatus::Failed) => "idle in transaction (aborted)",
+        };
+        activity.transaction_start = self.transaction.as_ref().map(|t| t.started);
+        activity.state_change = now;
+    }
+
+    pub(super) async fn execute_inner(
+        &mut self,
+        statement: &Parsed,
+        params: Option<(&Row, &[ScalarType])>,
+    ) -> Result<Outcome, Error> {
+        if self.failed && !ends_transaction(statement) {
+            return Err(in_failed_transaction());
+        }
+        let declared: Vec<_> = params
+            .map(|(_, types)| types.iter().cloned().map(Some).collect())
+            .unwrap_or_default();
+        let planned = self.plan(statement, &declared)?;
+        if let Some(outcome) = self.control(&planned.plan).await? {
+            return Ok(outcome);
+        }
+        if self.transaction.is_some() {
+            return self.run_in_transaction(planned.plan, params).await;
+        }
+        let mut plan = planned.plan;
+        for attempt in 0.. {
+            self.transaction = Some(self.new_transaction(false));
+            let result = self.run_single(plan, params).await;
+            match result {
+                Err(error) if error.is_retryable() && attempt < MOST_RETRIES => {
+                    self.rollback();
+                    self.check_interrupt()?;
+                    if attempt > 8 {
+                        tokio::time::sleep(Duration::from_micros(100 * u64::from(attempt.min(50))))
+                            .await;
+                    }
+                    plan = self.plan(statement, &declared)?.plan;
+                }
+                Err(error) => {
+                    self.rollback();
+                    return Err(error);
+                }
+                Ok(outcome) => return Ok(outcome),
+            }
+        }
+        Err(Error::serialization())
+    }
+
+    /// A statement in a transaction of its own: committed at once, unless it is a COPY that waits for its input.
+    pub(super) async fn run_single(
+        &mut self,
+        plan: Plan,
+        params: Option<(&Row, &[ScalarType])>,
+    ) -> Result<Outcome, Error> {
+        let mut outcome = self.run_in_transaction(plan, params).await?;
+        if let Outcome::CopyIn(copy) = &mut outcome {
+            copy.single = true;
+            return Ok(outcome);
+        }
+        self.commit().await?;
+        Ok(outcome)
+    }
+}
