@@ -6,7 +6,7 @@
 //! anew from its tables for every comparison (they are plain views there), so that it shares no
 //! incremental path with what it judges.
 
-mod flights;
+pub mod flights;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -229,7 +229,11 @@ async fn drop_all(server: &Session) -> Result<(), OracleError> {
 }
 
 /// Statements one by one, each its own message.
-async fn run_all(session: &Session, script: &str) -> Result<(), SessionError> {
+/// Runs a script's statements, each in a message of its own.
+///
+/// # Errors
+/// The first statement's that fails.
+pub async fn run_all(session: &Session, script: &str) -> Result<(), SessionError> {
     for statement in flights::statements(script) {
         session.run(statement).await?;
     }
