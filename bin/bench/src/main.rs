@@ -3,6 +3,7 @@
 mod core;
 mod crash;
 mod everview;
+mod histories;
 mod oracle;
 mod postgres;
 mod session;
@@ -27,6 +28,8 @@ enum Command {
     Core(core::Arguments),
     /// Kill a server with -9 again and again while clients write, and judge what is left.
     Crash(crash::Arguments),
+    /// Record what concurrent clients see, with kills between, and check that it is strictly serializable.
+    Histories(histories::Arguments),
     /// Compare the flights' views with what PostgreSQL 15 computes from the same rows.
     Oracle(oracle::Arguments),
     /// Run sqllogictest files on PostgreSQL 15, to check the files and the runner.
@@ -55,6 +58,9 @@ fn run(command: Command) -> Result<bool, Box<dyn std::error::Error>> {
         }
         Command::Crash(arguments) => {
             Ok(runtime()?.block_on(crash::run(&arguments, &mut io::stdout()))?)
+        }
+        Command::Histories(arguments) => {
+            runtime()?.block_on(histories::run(&arguments, &mut io::stdout()))
         }
         Command::Oracle(arguments) => {
             Ok(runtime()?.block_on(oracle::run(&arguments, &mut io::stdout()))?)
