@@ -133,6 +133,12 @@ impl From<everview_optimize::lowering::LoweringError> for Error {
     }
 }
 
+impl From<everview_optimize::BrokenPlan> for Error {
+    fn from(e: everview_optimize::BrokenPlan) -> Error {
+        Error::internal(e.to_string())
+    }
+}
+
 impl From<everview_log::LogError> for Error {
     fn from(e: everview_log::LogError) -> Error {
         use everview_log::LogError;

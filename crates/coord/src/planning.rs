@@ -67,7 +67,7 @@ impl QueryContext<'_> {
             attach(&mut expr, environment);
         }
         let reads = lowering::global_reads(&expr);
-        let expr = everview_optimize::optimize(expr);
+        let expr = everview_optimize::optimize(expr)?;
         Ok(Optimized { expr, reads })
     }
 

@@ -12,6 +12,7 @@ mod tests;
 
 pub use crate::aggregates::accumulator::Accumulator;
 
+use crate::aggregates::whole::Whole;
 use crate::aggregates::{self, Operation};
 use crate::registry::ParamType;
 use crate::scalar::ScalarExpr;
@@ -65,13 +66,26 @@ pub fn get(func: AggregateFunc) -> &'static AggregateDesc {
     &aggregates()[func.0 as usize]
 }
 
-/// The candidates of a name, in a fixed order.
+impl AggregateDesc {
+    /// Whether only plans call it, and no SQL.
+    pub fn is_internal(&self) -> bool {
+        self.operation == Operation::Whole(Whole::SingleValue)
+    }
+}
+
+/// The candidates of a name that SQL can call, in a fixed order.
 pub fn by_name(name: &str) -> Vec<AggregateFunc> {
     let matches = aggregates()
         .iter()
         .enumerate()
-        .filter(|(_, f)| f.name == name);
+        .filter(|(_, f)| f.name == name && !f.is_internal());
     matches.map(|(i, _)| AggregateFunc(i as u32)).collect()
+}
+
+/// The aggregate of a scalar subquery's rows: the one value, or error 21000.
+pub fn single_value() -> AggregateFunc {
+    let at = aggregates().iter().position(AggregateDesc::is_internal);
+    AggregateFunc(at.expect("it is declared") as u32)
 }
 
 /// How an ordered aggregate or window sorts by an expression.
@@ -123,7 +137,7 @@ pub enum AggregateInput<'a> {
     Skipped,
     /// Its arguments, none of which is an error.
     Args(Vec<Datum<'a>>),
-    /// The filter's error, else the first error among the arguments.
+    /// The filter's error, else the first error among the arguments and what the aggregate sorts by.
     Failed(ErrorRef<'a>),
 }
 
@@ -149,6 +163,11 @@ impl AggregateExpr {
             match arg.eval(datums, arena) {
                 Datum::Error(error) => return AggregateInput::Failed(error),
                 value => args.push(value),
+            }
+        }
+        for order in &self.order_by {
+            if let Datum::Error(error) = order.expr.eval(datums, arena) {
+                return AggregateInput::Failed(error);
             }
         }
         AggregateInput::Args(args)

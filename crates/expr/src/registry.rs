@@ -70,6 +70,9 @@ pub enum Volatility {
 /// How a scalar function computes. Strict functions see no NULL; none sees an error.
 pub type Eval = for<'a> fn(&CallTypes, &[Datum<'a>], &'a RowArena) -> Result<Datum<'a>, EvalError>;
 
+/// Whether a call cannot fail, given those of its arguments that are literals.
+pub type TotalIf = fn(&[Option<Datum<'_>>]) -> bool;
+
 /// A scalar function's declaration.
 #[derive(Clone)]
 pub struct FunctionDesc {
@@ -87,6 +90,8 @@ pub struct FunctionDesc {
     pub never_null: bool,
     /// Never an error.
     pub infallible: bool,
+    /// For a function that can fail: which literals keep a call from it.
+    pub total_if: Option<TotalIf>,
     /// When the result can change.
     pub volatility: Volatility,
     /// One line for the SQL reference.
@@ -173,6 +178,7 @@ impl FunctionDesc {
             strict: true,
             never_null: true,
             infallible: false,
+            total_if: None,
             volatility: Volatility::Immutable,
             doc,
             eval,
@@ -200,6 +206,14 @@ impl FunctionDesc {
     pub(crate) fn infallible(self) -> FunctionDesc {
         FunctionDesc {
             infallible: true,
+            ..self
+        }
+    }
+
+    /// No call that these literals satisfy fails.
+    pub(crate) fn total_if(self, total_if: TotalIf) -> FunctionDesc {
+        FunctionDesc {
+            total_if: Some(total_if),
             ..self
         }
     }

@@ -297,7 +297,15 @@ impl ScalarExpr {
     pub fn can_fail(&self) -> bool {
         let mut fallible = false;
         self.visit(&mut |e| match e {
-            ScalarExpr::Call { func, .. } => fallible |= !crate::registry::get(*func).infallible,
+            ScalarExpr::Call { func, args, .. } => {
+                let desc = crate::registry::get(*func);
+                fallible |= !desc.infallible
+                    && !desc.total_if.is_some_and(|total| {
+                        let given: smallvec::SmallVec<[Option<Datum<'_>>; 4]> =
+                            args.iter().map(ScalarExpr::as_literal).collect();
+                        total(&given)
+                    });
+            }
             ScalarExpr::Literal(row, _) => fallible |= matches!(row.first(), Datum::Error(_)),
             _ => {}
         });
@@ -305,20 +313,21 @@ impl ScalarExpr {
     }
 }
 
-/// AND (`decisive` false) and OR (`decisive` true): decisive, else the first error, else NULL, else the rest.
+/// AND (`decisive` false) and OR (`decisive` true): decisive, else the least error, else NULL, else the rest. The
+/// order of operands does not show.
 fn eval_connective<'a>(
     args: &'a [ScalarExpr],
     decisive: bool,
     datums: &[Datum<'a>],
     arena: &'a RowArena,
 ) -> Datum<'a> {
-    let mut error = None;
+    let mut error: Option<everview_repr::datum::ErrorRef<'a>> = None;
     let mut null = false;
     for arg in args {
         match arg.eval(datums, arena) {
             Datum::Bool(v) if v == decisive => return Datum::Bool(decisive),
             Datum::Bool(_) => {}
-            Datum::Error(e) => error = error.or(Some(e)),
+            Datum::Error(e) => error = Some(error.map_or(e, |least| least.min(e))),
             _ => null = true,
         }
     }

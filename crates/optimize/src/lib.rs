@@ -7,9 +7,10 @@
 //!
 //! Nothing here iterates over a hash map: plans are stable. It knows no SQL text, no catalog and no dataflow.
 
+mod check;
 pub mod explain;
 pub mod lowering;
 pub mod physical;
 pub mod rules;
 
-pub use rules::optimize;
+pub use rules::{BrokenPlan, optimize};

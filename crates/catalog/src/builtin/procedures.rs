@@ -101,7 +101,7 @@ static PROCEDURES: LazyLock<Vec<Procedure>> =
             let i = add(f.name, "f", &f.params, &f.returns, volatility(f));
             lenient.push((i, f.strict, f.variadic));
         }
-        for f in aggregate::aggregates() {
+        for f in aggregate::aggregates().iter().filter(|f| !f.is_internal()) {
             let i = add(f.name, "a", &f.params, &f.returns, "i");
             lenient.push((i, false, false));
         }

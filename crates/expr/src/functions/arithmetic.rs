@@ -6,7 +6,7 @@ use super::Declarations;
 use crate::registry::FunctionDesc;
 use crate::value::eval;
 use everview_repr::numeric::Numeric;
-use everview_repr::{EvalError, SqlState};
+use everview_repr::{Datum, EvalError, SqlState};
 
 /// 22003 for smallint.
 pub(super) fn int2(v: i64) -> Result<i16, EvalError> {
@@ -299,6 +299,19 @@ fn declare_unary(out: &mut Declarations) {
 }
 
 pub(super) fn declare(out: &mut Declarations) {
+    let start = out.len();
     declare_binary(out);
+    // Of the integers only zero fails as a divisor, and -1 under the least dividend.
+    let quotients = out[start..].iter_mut().filter(|f| matches!(f.name, "/" | "%"));
+    quotients.for_each(|f| f.total_if = Some(divides_integers));
     declare_unary(out);
+}
+
+fn divides_integers(args: &[Option<Datum<'_>>]) -> bool {
+    match args {
+        [_, Some(Datum::Int16(v))] => !matches!(v, 0 | -1),
+        [_, Some(Datum::Int32(v))] => !matches!(v, 0 | -1),
+        [_, Some(Datum::Int64(v))] => !matches!(v, 0 | -1),
+        _ => false,
+    }
 }

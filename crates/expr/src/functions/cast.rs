@@ -152,6 +152,7 @@ fn declaration(from: ParamType, to: ParamType, infallible: bool, stable: bool) -
         strict: true,
         never_null,
         infallible,
+        total_if: None,
         volatility: if stable {
             Volatility::Stable
         } else {

@@ -9,7 +9,7 @@ mod translate;
 use super::Declarations;
 use crate::registry::{Eval, FunctionDesc};
 use crate::value::{Bytes, eval};
-use everview_repr::EvalError;
+use everview_repr::{Datum, EvalError};
 
 pub(super) use like::{ilike, like};
 
@@ -25,16 +25,26 @@ pub(super) fn regex_matches_insensitive(s: &str, pattern: &str) -> Result<bool, 
     Ok(regex::compile(pattern, "i")?.is_match(s))
 }
 
+/// A pattern fails only where it ends within an escape.
+fn is_whole_pattern(args: &[Option<Datum<'_>>]) -> bool {
+    match args {
+        [_, Some(Datum::Text(pattern))] => {
+            let escapes = pattern.bytes().rev().take_while(|b| *b == b'\\');
+            escapes.count() % 2 == 0
+        }
+        _ => false,
+    }
+}
+
 fn declare_matching(out: &mut Declarations) {
-    let mut push = |name, doc, eval: Eval| {
+    let mut push = |name: &'static str, doc, eval: Eval| {
         // Postgres declares these for name and char(n) as well; the latter keeps its padding.
         for left in ["text", "bpchar", "name"] {
-            out.push(FunctionDesc::new(
-                name,
-                &format!("{left}, text -> bool"),
-                doc,
-                eval,
-            ));
+            let desc = FunctionDesc::new(name, &format!("{left}, text -> bool"), doc, eval);
+            out.push(match name {
+                "~~" | "!~~" | "~~*" | "!~~*" => desc.total_if(is_whole_pattern),
+                _ => desc,
+            });
         }
     };
     push("~~", "LIKE.", eval!(|s: &str, p: &str| like(s, p)));

@@ -193,20 +193,17 @@ fn declare_lengths(out: &mut Declarations) {
 }
 
 fn declare_parts(out: &mut Declarations) {
-    let mut push =
-        |name, signature, doc, eval| out.push(FunctionDesc::new(name, signature, doc, eval));
     for name in ["substring", "substr"] {
         let doc = "The characters from a position on, from 1.";
-        push(
-            name,
-            "text, int4 -> text",
-            doc,
-            eval!(|s: &str, from: i32| substring(s, from, None)),
-        );
+        let eval: Eval = eval!(|s: &str, from: i32| substring(s, from, None));
+        out.push(FunctionDesc::new(name, "text, int4 -> text", doc, eval).infallible());
         let doc = "So many characters from a position on, from 1.";
         let eval: Eval = eval!(|s: &str, from: i32, n: i32| substring(s, from, Some(n)));
-        push(name, "text, int4, int4 -> text", doc, eval);
+        let desc = FunctionDesc::new(name, "text, int4, int4 -> text", doc, eval);
+        out.push(desc.total_if(|args| matches!(args, [_, _, Some(Datum::Int32(0..))])));
     }
+    let mut push =
+        |name, signature, doc, eval| out.push(FunctionDesc::new(name, signature, doc, eval));
     push(
         "left",
         "text, int4 -> text",

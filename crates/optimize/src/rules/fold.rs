@@ -130,18 +130,13 @@ fn fold_relation(expr: &mut RelExpr) {
             }
         }
         RelExpr::Map { input, scalars } => {
-            let volatile = scalars.iter().any(is_volatile);
             let mfp = MapFilterProject::identity(input.arity()).map(scalars.clone());
             let mut ty = input.ty();
             for scalar in scalars.iter() {
                 let column = scalar.ty(&ty.columns);
                 ty.columns.push(column);
             }
-            if volatile {
-                None
-            } else {
-                evaluate(input, mfp, ty)
-            }
+            evaluate(input, mfp, ty)
         }
         RelExpr::Project { input, outputs } => {
             let mfp = MapFilterProject::identity(input.arity()).project(outputs.clone());
@@ -189,14 +184,15 @@ fn fold_relation(expr: &mut RelExpr) {
     }
 }
 
-fn is_volatile(expr: &ScalarExpr) -> bool {
+/// Whether the value is known only when the plan runs.
+fn is_unbound(expr: &ScalarExpr) -> bool {
     let mut found = false;
     expr.visit(&mut |e| {
         if let ScalarExpr::Call { func, types, .. } = e {
             found |= match registry::get(*func).volatility {
                 Volatility::Immutable => false,
                 Volatility::Stable => types.environment.is_none(),
-                Volatility::Volatile => false,
+                Volatility::Volatile => true,
             };
         }
         found |= matches!(e, ScalarExpr::Parameter(..));
@@ -209,10 +205,9 @@ fn evaluate(input: &RelExpr, mfp: MapFilterProject, mut ty: RelationType) -> Opt
     let RelExpr::Constant { rows: Ok(rows), .. } = input else {
         return None;
     };
-    let unbound = |e: &ScalarExpr| is_volatile(e);
     if rows.len() > MOST_ROWS
-        || mfp.expressions.iter().any(unbound)
-        || mfp.predicates.iter().any(|(_, p)| unbound(p))
+        || mfp.expressions.iter().any(is_unbound)
+        || mfp.predicates.iter().any(|(_, p)| is_unbound(p))
     {
         return None;
     }

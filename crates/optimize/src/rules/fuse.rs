@@ -29,6 +29,12 @@ fn fuse(expr: &mut RelExpr, bindings: &mut Bindings) {
                     other => vec![other],
                 });
             *inputs = flat.collect();
+            cancel(inputs);
+        }
+        RelExpr::Negate { input } => {
+            if let RelExpr::Negate { input: inner } = &mut **input {
+                *expr = std::mem::replace(&mut **inner, RelExpr::unit());
+            }
         }
         RelExpr::Filter { input, predicates } => {
             if let RelExpr::Filter {
@@ -43,6 +49,30 @@ fn fuse(expr: &mut RelExpr, bindings: &mut Bindings) {
             }
         }
         _ => {}
+    }
+}
+
+/// Terms of a sum that another one negates go with it.
+fn cancel(inputs: &mut Vec<RelExpr>) {
+    let negated = |e: &RelExpr| match e {
+        RelExpr::Negate { input } => Some((**input).clone()),
+        _ => None,
+    };
+    let mut at = 0;
+    while at < inputs.len() {
+        let partner = negated(&inputs[at]).and_then(|e| inputs.iter().position(|i| *i == e));
+        match partner {
+            Some(other) => {
+                let ty = inputs[other].ty();
+                inputs.remove(at.max(other));
+                inputs.remove(at.min(other));
+                if inputs.is_empty() {
+                    inputs.push(RelExpr::empty(ty));
+                }
+                at = 0;
+            }
+            None => at += 1,
+        }
     }
 }
 

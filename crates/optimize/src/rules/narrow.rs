@@ -1,6 +1,6 @@
 //! Drops columns that nothing reads, as close to the leaves as can be.
 
-use everview_expr::{RelExpr, ScalarExpr};
+use everview_expr::{Id, LocalId, RelExpr, RelationType, ScalarExpr};
 use std::collections::BTreeSet;
 
 pub(super) fn apply(expr: RelExpr) -> RelExpr {
@@ -115,15 +115,7 @@ fn narrow(expr: RelExpr, wanted: &[usize]) -> RelExpr {
             }
             .project(outputs)
         }
-        RelExpr::Let { id, value, body } => {
-            let all: Vec<usize> = (0..value.arity()).collect();
-            let value = Box::new(narrow(*value, &all));
-            RelExpr::Let {
-                id,
-                value,
-                body: Box::new(narrow(*body, wanted)),
-            }
-        }
+        RelExpr::Let { id, value, body } => narrow_let(id, *value, narrow(*body, wanted)),
         mut other => {
             for child in other.children_mut() {
                 let all: Vec<usize> = (0..child.arity()).collect();
@@ -133,6 +125,52 @@ fn narrow(expr: RelExpr, wanted: &[usize]) -> RelExpr {
             other.project(wanted.to_vec())
         }
     }
+}
+
+/// The value with the columns that its uses, narrowed already, read.
+fn narrow_let(id: LocalId, value: RelExpr, mut body: RelExpr) -> RelExpr {
+    let mut needed = BTreeSet::new();
+    read_of(&body, id, &mut needed);
+    let needed: Vec<usize> = needed.into_iter().collect();
+    let value = narrow(value, &needed);
+    let ty = value.ty();
+    reduce_gets(&mut body, id, &needed, &ty);
+    RelExpr::Let {
+        id,
+        value: Box::new(value),
+        body: Box::new(body),
+    }
+}
+
+/// The columns of a name that a narrowed expression reads: those of the projection over it, or all.
+fn read_of(expr: &RelExpr, id: LocalId, out: &mut BTreeSet<usize>) {
+    match expr {
+        RelExpr::Project { input, outputs } if is_get(input, id) => out.extend(outputs),
+        RelExpr::Get { ty, .. } if is_get(expr, id) => out.extend(0..ty.arity()),
+        other => other
+            .children()
+            .into_iter()
+            .for_each(|c| read_of(c, id, out)),
+    }
+}
+
+/// Makes uses of a name fit its value, of whose columns these are left.
+fn reduce_gets(expr: &mut RelExpr, id: LocalId, needed: &[usize], ty: &RelationType) {
+    match expr {
+        RelExpr::Project { input, outputs } if is_get(input, id) => {
+            let outputs = outputs.iter().map(|c| at(needed, *c)).collect();
+            *expr = RelExpr::local(id, ty.clone()).project(outputs);
+        }
+        RelExpr::Get { .. } if is_get(expr, id) => *expr = RelExpr::local(id, ty.clone()),
+        other => other
+            .children_mut()
+            .into_iter()
+            .for_each(|c| reduce_gets(c, id, needed, ty)),
+    }
+}
+
+fn is_get(expr: &RelExpr, id: LocalId) -> bool {
+    matches!(expr, RelExpr::Get { id: Id::Local(local), .. } if *local == id)
 }
 
 fn narrow_map(input: RelExpr, scalars: Vec<ScalarExpr>, wanted: &[usize]) -> RelExpr {

@@ -1,12 +1,12 @@
 //! Moves predicates towards the leaves, and equalities between the inputs of a join into it.
 //!
-//! A predicate that can fail moves only where it sees the same rows.
+//! A predicate that can fail moves only where it sees the same rows; [`join`] says which keys are the exception.
 
 use super::failing::{self, Bindings};
-use super::fuse::merge;
-use everview_expr::registry::{self, Volatility};
+use super::predicate::{flatten, is_volatile, substitute};
 use everview_expr::{RelExpr, ScalarExpr};
-use std::collections::BTreeSet;
+
+mod join;
 
 pub(super) fn apply(expr: RelExpr) -> RelExpr {
     push(expr, vec![], &mut Bindings::new())
@@ -59,7 +59,7 @@ fn push(expr: RelExpr, predicates: Vec<ScalarExpr>, bindings: &mut Bindings) -> 
         RelExpr::Join {
             inputs,
             equivalences,
-        } => push_join(inputs, equivalences, predicates, bindings),
+        } => join::push(inputs, equivalences, predicates, bindings),
         RelExpr::Union { inputs } => {
             let union = RelExpr::Union { inputs };
             let (below, above) = split_by_row(&union, predicates, |_| true, bindings);
@@ -250,204 +250,6 @@ fn split(
         .partition(|p| !p.columns().is_empty() && !is_volatile(p) && condition(p))
 }
 
-/// Whether two evaluations can differ.
-fn is_volatile(expr: &ScalarExpr) -> bool {
-    let mut found = false;
-    expr.visit(&mut |e| {
-        if let ScalarExpr::Call { func, .. } = e {
-            found |= registry::get(*func).volatility == Volatility::Volatile;
-        }
-    });
-    found
-}
-
-fn flatten(predicate: ScalarExpr, out: &mut Vec<ScalarExpr>) {
-    match predicate {
-        ScalarExpr::And(args) => args.into_iter().for_each(|a| flatten(a, out)),
-        other => out.push(other),
-    }
-}
-
 fn within(predicate: &ScalarExpr, range: std::ops::Range<usize>) -> bool {
     predicate.columns().iter().all(|c| range.contains(c))
-}
-
-fn substitute(mut predicate: ScalarExpr, by: &[ScalarExpr]) -> ScalarExpr {
-    predicate.visit_mut_post(&mut |e| {
-        if let ScalarExpr::Column(c) = e {
-            *e = by[*c].clone();
-        }
-    });
-    predicate
-}
-
-fn push_join(
-    inputs: Vec<RelExpr>,
-    mut equivalences: Vec<Vec<ScalarExpr>>,
-    predicates: Vec<ScalarExpr>,
-    bindings: &mut Bindings,
-) -> RelExpr {
-    let mut starts = Vec::new();
-    let mut total = 0;
-    for input in &inputs {
-        starts.push(total..total + input.arity());
-        total += input.arity();
-    }
-    let types: Vec<_> = inputs.iter().flat_map(|i| i.ty().columns).collect();
-    let failing: Vec<bool> = inputs
-        .iter()
-        .flat_map(|i| failing::columns(i, bindings))
-        .collect();
-    let owner = |e: &ScalarExpr| -> Option<usize> {
-        let columns: BTreeSet<usize> = e.columns();
-        let first = columns.first()?;
-        let at = starts.iter().position(|range| range.contains(first))?;
-        columns.iter().all(|c| starts[at].contains(c)).then_some(at)
-    };
-    let mut below: Vec<Vec<ScalarExpr>> = vec![vec![]; inputs.len()];
-    let mut above = Vec::new();
-    let local = |predicate: ScalarExpr, at: usize, below: &mut Vec<Vec<ScalarExpr>>| {
-        let mut predicate = predicate;
-        predicate.permute(|c| c - starts[at].start);
-        below[at].push(predicate);
-    };
-    let comparisons: Vec<ScalarExpr> = predicates
-        .iter()
-        .filter(|p| compared(p).is_some())
-        .cloned()
-        .collect();
-    for predicate in predicates {
-        if is_volatile(&predicate) || failing::expression(&predicate, &failing) {
-            above.push(predicate);
-            continue;
-        }
-        if let Some(at) = owner(&predicate) {
-            local(predicate, at, &mut below);
-            continue;
-        }
-        match equality(&predicate) {
-            Some((a, b)) if owner(a).is_some() && owner(b).is_some() => {
-                // SQL's equality is not true of NULL; the join's holds of it.
-                for side in [a, b] {
-                    if side.ty(&types).nullable
-                        && let Some(at) = owner(side)
-                    {
-                        let null = ScalarExpr::IsNull(Box::new(side.clone()));
-                        local(ScalarExpr::Not(Box::new(null)), at, &mut below);
-                    }
-                }
-                equivalences.push(vec![a.clone(), b.clone()]);
-            }
-            _ => above.push(predicate),
-        }
-    }
-    merge(&mut equivalences);
-    let known: Vec<ScalarExpr> = inputs
-        .iter()
-        .zip(&starts)
-        .flat_map(|(input, range)| filtered(input, range.start))
-        .chain(comparisons)
-        .collect();
-    for comparison in &known {
-        for other in transferred(comparison, &equivalences, &types) {
-            if let Some(at) = owner(&other)
-                && !failing::expression(&other, &failing)
-            {
-                local(other, at, &mut below);
-            }
-        }
-    }
-    let inputs = inputs.into_iter().zip(below).map(|(input, mut own)| {
-        own.sort();
-        own.dedup();
-        push(input, own, bindings)
-    });
-    RelExpr::Join {
-        inputs: inputs.collect(),
-        equivalences,
-    }
-    .filter(above)
-}
-
-/// The sides of an equality.
-fn equality(predicate: &ScalarExpr) -> Option<(&ScalarExpr, &ScalarExpr)> {
-    match predicate {
-        ScalarExpr::Call { func, args, types } if registry::get(*func).name == "=" => {
-            match args.as_slice() {
-                [a, b] if types.args.first() == types.args.get(1) => Some((a, b)),
-                _ => None,
-            }
-        }
-        _ => None,
-    }
-}
-
-/// Conditions that the rows of a join's input satisfy, over the join's columns.
-fn filtered(input: &RelExpr, start: usize) -> Vec<ScalarExpr> {
-    let RelExpr::Filter { predicates, .. } = input else {
-        return vec![];
-    };
-    let known = predicates.iter().filter(|p| compared(p).is_some()).cloned();
-    let moved = known.map(|mut p| {
-        p.permute(|c| c + start);
-        p
-    });
-    moved.collect()
-}
-
-/// Which argument is compared with a literal of the same type: a condition that SQL's order decides, so that it
-/// holds for everything equal.
-fn compared(predicate: &ScalarExpr) -> Option<usize> {
-    let ScalarExpr::Call { func, args, types } = predicate else {
-        return None;
-    };
-    if !matches!(registry::get(*func).name, "=" | "<" | "<=" | ">" | ">=") || predicate.can_fail() {
-        return None;
-    }
-    match (args.as_slice(), types.args.as_slice()) {
-        ([a, b], [s, t]) if s == t => match (a.as_literal(), b.as_literal()) {
-            (None, Some(_)) => Some(0),
-            (Some(_), None) => Some(1),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// A comparison with a literal, for everything that a join makes equal to what is compared.
-fn transferred(
-    comparison: &ScalarExpr,
-    classes: &[Vec<ScalarExpr>],
-    types: &[everview_repr::ColumnType],
-) -> Vec<ScalarExpr> {
-    let ScalarExpr::Call {
-        func,
-        args,
-        types: call,
-    } = comparison
-    else {
-        return vec![];
-    };
-    let Some(at) = compared(comparison) else {
-        return vec![];
-    };
-    let subject = &args[at];
-    let same = |other: &&ScalarExpr| {
-        *other != subject && other.ty(types).scalar == call.args[at] && !is_volatile(other)
-    };
-    let members = classes
-        .iter()
-        .filter(|c| c.contains(subject))
-        .flatten()
-        .filter(same);
-    let transfer = members.map(|other| {
-        let mut args = args.clone();
-        args[at] = other.clone();
-        ScalarExpr::Call {
-            func: *func,
-            args,
-            types: call.clone(),
-        }
-    });
-    transfer.collect()
 }

@@ -1,8 +1,8 @@
 //! Subqueries in scalar position, and as tests in a WHERE clause.
 
-use super::{Lowering, Scope, bool_or, built_in, free};
+use super::{Lowering, Scope, bool_or, free};
 use crate::hir::{ColumnRef, HirRel, HirScalar};
-use everview_expr::{AggregateExpr, RelExpr, ScalarExpr};
+use everview_expr::{AggregateExpr, RelExpr, ScalarExpr, aggregate};
 use everview_repr::{Datum, ScalarType};
 
 /// A conjunct that keeps the rows for which a subquery has a row, or has none.
@@ -247,7 +247,7 @@ fn rel_limit(rel: &HirRel) -> u64 {
 fn single_value(rows: RelExpr, width: usize) -> RelExpr {
     let value = rows.ty().columns[width].clone();
     let aggregate = AggregateExpr {
-        func: built_in("single_value"),
+        func: aggregate::single_value(),
         args: vec![ScalarExpr::Column(width)],
         arg_types: vec![value.scalar.clone()],
         result: value,

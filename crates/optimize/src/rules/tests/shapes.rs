@@ -24,7 +24,9 @@ fn column(at: usize) -> ScalarExpr {
 }
 
 fn optimized(expr: RelExpr) -> String {
-    explain::relation(&optimize(expr), &|id| format!("t{}", id.0))
+    explain::relation(&optimize(expr).expect("well formed"), &|id| {
+        format!("t{}", id.0)
+    })
 }
 
 #[test]

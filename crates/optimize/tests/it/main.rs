@@ -1,0 +1,5 @@
+//! Whole queries, from SQL text to the physical plan.
+
+mod plans;
+mod support;
+mod tpch;
