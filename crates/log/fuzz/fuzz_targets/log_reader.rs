@@ -1,0 +1,8 @@
+//! `cargo +nightly fuzz run --fuzz-dir crates/log/fuzz log_reader`
+
+#![no_main]
+
+#[path = "../entry.rs"]
+mod entry;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| entry::run(data));

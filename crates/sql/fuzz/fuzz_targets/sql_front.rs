@@ -1,0 +1,8 @@
+//! `cargo +nightly fuzz run --fuzz-dir crates/sql/fuzz sql_front`
+
+#![no_main]
+
+#[path = "../entry.rs"]
+mod entry;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| entry::run(data));
