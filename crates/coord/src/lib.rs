@@ -32,6 +32,5 @@ pub mod transaction;
 
 pub use coordinator::{Coordinator, Options};
 pub use error::Error;
-pub use everview_sql::Parsed;
 pub use outcome::{CopyIn, Outcome, StatementDesc, TransactionStatus};
-pub use session::{Session, SessionOptions};
+pub use session::{Session, SessionOptions, Statement};

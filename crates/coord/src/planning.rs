@@ -5,14 +5,17 @@ use crate::error::Error;
 use crate::transaction::Transaction;
 use everview_catalog::object::View;
 use everview_catalog::{Catalog, ObjectKind, builtin};
-use everview_expr::registry::{self, Volatility};
-use everview_expr::{CallTypes, Environment, Id, LocalId, RelExpr, RelationType, ScalarExpr};
-use everview_optimize::lowering;
-use everview_optimize::physical::{DataflowPlan, Plan};
-use everview_repr::{Datum, GlobalId, RelationDesc, Row, ScalarType};
+use everview_expr::{Environment, Id, LocalId, RelExpr, RelationType};
+use everview_optimize::lowering::{self, Indexes};
+use everview_optimize::physical::DataflowPlan;
+use everview_repr::{GlobalId, RelationDesc};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+pub(crate) mod settle;
+
+pub(crate) use settle::{Params, Settle};
 
 /// Compiled definitions of views, by id.
 #[derive(Default)]
@@ -37,6 +40,9 @@ impl ViewCache {
     }
 }
 
+/// Makes the session as stable functions see it: most statements never ask.
+pub(crate) type MakeEnvironment<'a> = &'a (dyn Fn() -> Arc<dyn Environment> + Send + Sync);
+
 /// What a query is planned in.
 pub(crate) struct QueryContext<'a> {
     pub shared: &'a Shared,
@@ -44,9 +50,9 @@ pub(crate) struct QueryContext<'a> {
     /// The session's catalog: the committed one, or a transaction's own.
     pub catalog: &'a Catalog,
     pub transaction: Option<&'a Transaction>,
-    pub environment: Option<Arc<dyn Environment>>,
-    /// Parameters' values, one row, and their types.
-    pub params: Option<(&'a Row, &'a [ScalarType])>,
+    /// Makes what stable functions ask; none where they are refused.
+    pub environment: Option<MakeEnvironment<'a>>,
+    pub params: Params<'a>,
 }
 
 /// An optimized query.
@@ -59,39 +65,40 @@ pub(crate) struct Optimized {
 impl QueryContext<'_> {
     /// Inlines, binds and optimizes.
     pub fn optimize(&self, expr: RelExpr) -> Result<Optimized, Error> {
-        let mut expr = self.resolve(expr)?;
-        if let Some((values, types)) = self.params {
-            bind(&mut expr, values, types);
-        }
-        if let Some(environment) = &self.environment {
-            attach(&mut expr, environment);
-        }
+        let (mut expr, _) = self.resolve(expr)?;
+        Settle::new(self.params, self.environment()).relation(&mut expr);
+        self.optimize_resolved(expr)
+    }
+
+    /// Runs the rules.
+    pub fn optimize_resolved(&self, expr: RelExpr) -> Result<Optimized, Error> {
         let reads = lowering::global_reads(&expr);
         let expr = everview_optimize::optimize(expr)?;
         Ok(Optimized { expr, reads })
     }
 
-    /// The physical plan of an optimized query.
-    pub fn physical(&self, expr: &RelExpr, desc: RelationDesc) -> Result<DataflowPlan, Error> {
-        let plan = lowering::lower(expr, &self.state.indexes)?;
-        self.dataflow(plan, expr, desc)
+    /// The session as stable functions see it.
+    pub fn environment(&self) -> Option<Arc<dyn Environment>> {
+        self.environment.map(|make| make())
     }
 
-    fn dataflow(
+    /// The physical plan of an optimized query.
+    pub fn physical(&self, expr: &RelExpr, desc: RelationDesc) -> Result<DataflowPlan, Error> {
+        self.physical_over(expr, desc, &self.state.indexes)
+    }
+
+    /// The physical plan of an optimized query that may read these indexes.
+    pub fn physical_over(
         &self,
-        plan: Plan,
         expr: &RelExpr,
         desc: RelationDesc,
+        indexes: &Indexes,
     ) -> Result<DataflowPlan, Error> {
+        let plan = lowering::lower(expr, indexes)?;
         let mut sources = BTreeMap::new();
         let mut imports = BTreeMap::new();
         for id in lowering::global_reads(expr) {
-            match self
-                .state
-                .indexes
-                .get(&id)
-                .filter(|available| !available.is_empty())
-            {
+            match indexes.get(&id).filter(|available| !available.is_empty()) {
                 Some(available) => drop(imports.insert(id, available.clone())),
                 None => {
                     let object = self.catalog.get(id);
@@ -114,21 +121,29 @@ impl QueryContext<'_> {
     }
 
     /// Replaces views by bindings of their definitions, system tables by their rows, and written tables by what the
-    /// transaction sees of them.
-    fn resolve(&self, expr: RelExpr) -> Result<RelExpr, Error> {
+    /// transaction sees of them. Also whether rows of this moment or transaction are in it now.
+    pub fn resolve(&self, expr: RelExpr) -> Result<(RelExpr, bool), Error> {
         let mut next = 1 + max_local(&expr);
         let mut bound: BTreeMap<GlobalId, (LocalId, RelationType)> = BTreeMap::new();
         let mut bindings: Vec<(LocalId, RelExpr)> = Vec::new();
         let body = self.resolve_in(expr, &mut bound, &mut bindings, &mut next)?;
+        let own = bound.keys().any(|id| {
+            let object = self.catalog.get(*id).map(|o| &o.kind);
+            matches!(
+                object,
+                Some(ObjectKind::SystemTable(_) | ObjectKind::Table(_))
+            )
+        });
         // Earlier bindings are used by later ones.
-        Ok(bindings
+        let expr = bindings
             .into_iter()
             .rev()
             .fold(body, |body, (id, value)| RelExpr::Let {
                 id,
                 value: Box::new(value),
                 body: Box::new(body),
-            }))
+            });
+        Ok((expr, own))
     }
 
     fn resolve_in(
@@ -301,54 +316,4 @@ fn shift_locals(expr: &mut RelExpr, offset: u32) {
         } => id.0 += offset,
         _ => {}
     });
-}
-
-fn for_each_scalar(expr: &mut RelExpr, f: &mut impl FnMut(&mut ScalarExpr)) {
-    expr.visit_mut_post(&mut |e| {
-        for scalar in e.scalars_mut() {
-            scalar.visit_mut_post(f);
-        }
-    });
-}
-
-/// Replaces parameters by their values.
-pub(crate) fn bind(expr: &mut RelExpr, values: &Row, types: &[ScalarType]) {
-    let datums = values.unpack();
-    for_each_scalar(expr, &mut |scalar| bind_scalar(scalar, &datums, types));
-}
-
-/// Replaces a parameter by its value.
-pub(crate) fn bind_scalar(scalar: &mut ScalarExpr, datums: &[Datum<'_>], types: &[ScalarType]) {
-    if let ScalarExpr::Parameter(n, _) = scalar
-        && let (Some(datum), Some(ty)) = (datums.get(*n - 1), types.get(*n - 1))
-    {
-        *scalar = ScalarExpr::literal(*datum, ty.clone());
-    }
-}
-
-/// Gives stable functions the session that they ask.
-fn attach(expr: &mut RelExpr, environment: &Arc<dyn Environment>) {
-    for_each_scalar(expr, &mut |scalar| attach_scalar(scalar, environment));
-    expr.visit_mut_post(&mut |e| {
-        if let RelExpr::FlatMap { types, .. } = e {
-            let with = CallTypes {
-                environment: Some(environment.clone()),
-                ..(**types).clone()
-            };
-            *types = Arc::new(with);
-        }
-    });
-}
-
-/// Gives a stable function the session that it asks.
-pub(crate) fn attach_scalar(scalar: &mut ScalarExpr, environment: &Arc<dyn Environment>) {
-    if let ScalarExpr::Call { func, types, .. } = scalar
-        && registry::get(*func).volatility != Volatility::Immutable
-    {
-        let with = CallTypes {
-            environment: Some(environment.clone()),
-            ..(**types).clone()
-        };
-        *types = Arc::new(with);
-    }
 }

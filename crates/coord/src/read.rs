@@ -1,24 +1,36 @@
 //! The read path: a query's rows at one timestamp.
 //!
-//! Three ways, the first that serves: constants; one look-up by a key that a table or an arrangement has, on this
-//! thread; a short-lived dataflow. All give the rows as of one acknowledged timestamp.
+//! A query is compiled once ([`QueryContext::compile`]): to constant rows, to ways of reading one relation by its
+//! indexes, and to a dataflow for everything else. Reading takes the first that serves: indexes on this thread,
+//! asking neither the sequencer nor a worker; else a short-lived dataflow. All give the rows as of one acknowledged
+//! timestamp.
+//!
+//! * `access`: which index, and which of its keys; `span`: the keys with their values; `walk`: reading them.
+//! * `finish`: the outermost ORDER BY, LIMIT and OFFSET.
 
 use crate::coordinator::Shared;
 use crate::error::Error;
-use crate::planning::{Optimized, QueryContext};
-use crate::table::StoredTable;
-use everview_dataflow::{DataflowDesc, Export};
-use everview_expr::{Id, MapFilterProject, RelExpr, ScalarExpr, registry};
-use everview_optimize::physical::Plan;
+use crate::planning::settle::{self, Settle};
+use crate::planning::{Optimized, QueryContext, base_tables};
+use crate::transaction::TableWrites;
+use access::Access;
+use everview_catalog::Catalog;
+use everview_dataflow::{DataflowDesc, Direction, Export, ReadError};
+use everview_expr::{Id, RelExpr};
+use everview_optimize::lowering::{self, Indexes};
+use everview_optimize::physical::{DataflowPlan, Plan};
 use everview_repr::{
-    ColumnOrder, Datum, Diff, GlobalId, Packer, RelationDesc, Row, RowArena, ScalarType, SqlState,
-    Timestamp, key,
+    ColumnType, Diff, GlobalId, Packer, RelationDesc, Row, RowArena, SqlState, Timestamp,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-/// The most bytes of a result that is held for a client.
-pub(crate) const MOST_RESULT_BYTES: usize = 1 << 30;
+pub(crate) mod access;
+pub(crate) mod finish;
+mod span;
+mod walk;
+
+pub(crate) use finish::Finish;
+pub(crate) use walk::usable;
 
 /// What a read depends on: for conflict checks at COMMIT.
 #[derive(Debug)]
@@ -27,15 +39,77 @@ pub(crate) enum Served {
     Constant,
     /// These keys of one table's unique constraint.
     Keys(GlobalId, Vec<Vec<u8>>),
-    /// All of these relations.
-    Relations(BTreeSet<GlobalId>),
+    /// Any row of the tables behind the query.
+    Tables,
 }
 
-/// A query's rows with multiplicities, none zero or negative, in no order.
+/// A query's rows with multiplicities, none zero or negative, in no order. Values may be errors.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub rows: Vec<(Row, Diff)>,
     pub served: Served,
+}
+
+/// A query, ready to be read at any time for which its indexes are there.
+#[derive(Debug)]
+pub(crate) struct Query {
+    /// The tables that it reads in the end.
+    pub tables: BTreeSet<GlobalId>,
+    /// Ways to read its one relation, the most selective first.
+    pub accesses: Vec<Access>,
+    /// Types of the one relation's columns.
+    types: Vec<ColumnType>,
+    plan: DataflowPlan,
+    /// Parameters, or functions that ask the session, are still to be put in.
+    open: bool,
+    /// It holds nothing of the transaction, session or moment in which it was compiled.
+    pub reusable: bool,
+}
+
+impl Query {
+    /// Whether a transaction has written what it reads.
+    pub fn reads_any_of(&self, writes: &BTreeMap<GlobalId, TableWrites>) -> bool {
+        writes
+            .iter()
+            .any(|(id, w)| !w.is_empty() && self.tables.contains(id))
+    }
+
+    /// Whether all indexes that it may read in a dataflow show a time.
+    pub fn shows(&self, shared: &Shared, catalog: &Catalog, as_of: Timestamp) -> bool {
+        let mut imports = self.plan.imports.iter();
+        imports.all(|(relation, indexes)| {
+            let mut ids = indexes.iter().map(|(id, _)| id);
+            ids.all(|id| id == relation || usable(shared, catalog, *id, as_of).is_some())
+        })
+    }
+
+    /// How it would be read at a time, as EXPLAIN shows it.
+    pub fn explain(
+        &self,
+        context: &QueryContext<'_>,
+        as_of: Timestamp,
+        finish: &Finish<'_>,
+        names: &dyn Fn(GlobalId) -> String,
+    ) -> String {
+        let plan = everview_optimize::explain::physical(&self.plan, &names);
+        let readable =
+            |a: &&Access| walk::open(context.shared, context.catalog, a, as_of).is_some();
+        let Some(access) = self.accesses.iter().find(readable) else {
+            return plan;
+        };
+        let mut text = access::describe(access, names);
+        if let (Some(_), Some(direction)) =
+            (finish.limit, access.serves(finish.order_by, &self.types))
+        {
+            let direction = match direction {
+                Direction::Forward => "forward",
+                Direction::Backward => "backward",
+            };
+            text += &format!(", {direction} until the limit");
+        }
+        let get = plan.lines().next().unwrap_or_default();
+        format!("{text}\n  {get}\n")
+    }
 }
 
 /// How a read ends early.
@@ -47,57 +121,164 @@ pub(crate) trait Interrupt {
     ) -> impl Future<Output = Result<T, Error>> + Send;
 }
 
-/// Reads a query as of a timestamp.
-pub(crate) async fn read(
-    context: &QueryContext<'_>,
-    expr: RelExpr,
-    desc: &RelationDesc,
+impl QueryContext<'_> {
+    /// Compiles a query. Parameters and the session are left open unless something of this moment is in it anyway.
+    ///
+    /// Indexes that do not show `as_of` are left out, and then it is not reusable.
+    pub fn compile(&self, expr: RelExpr, as_of: Timestamp) -> Result<Query, Error> {
+        let columns = expr.ty().columns.into_iter();
+        let desc = RelationDesc::new(columns.map(|ty| ("?column?".to_string(), ty)));
+        let (mut expr, own) = self.resolve(expr)?;
+        if own {
+            Settle::new(self.params, self.environment()).relation(&mut expr);
+        }
+        let Optimized { expr, reads } = self.optimize_resolved(expr)?;
+        let (indexes, all) = self.readable(&expr, as_of);
+        let mut plan = self.physical_over(&expr, desc, &indexes)?;
+        let (mut accesses, mut types) = (Vec::new(), Vec::new());
+        if let Plan::Get {
+            id: Id::Global(id),
+            mfp,
+        } = &plan.plan
+            && let Some(desc) = self.catalog.get(*id).and_then(|o| o.desc())
+        {
+            let table = self.shared.tables.get(*id);
+            let unique = table.as_ref().map_or(&[][..], |t| t.unique.as_slice());
+            let arranged = indexes.get(id).map_or(&[][..], Vec::as_slice);
+            accesses = access::choose(*id, &desc, unique, arranged, mfp);
+            types = desc.types();
+        }
+        Ok(Query {
+            tables: reads
+                .iter()
+                .flat_map(|id| base_tables(self.catalog, *id))
+                .collect(),
+            accesses,
+            types,
+            open: !own && settle::is_open(&mut plan.plan),
+            plan,
+            reusable: !own && all,
+        })
+    }
+
+    /// The indexes of what a query reads, without those that do not show a time; and whether those are all.
+    fn readable(&self, expr: &RelExpr, as_of: Timestamp) -> (Indexes, bool) {
+        let mut all = true;
+        let mut indexes = Indexes::new();
+        for relation in lowering::global_reads(expr) {
+            let available = self.state.indexes.get(&relation).into_iter().flatten();
+            let usable = available.filter(|(id, _)| {
+                let usable =
+                    *id == relation || usable(self.shared, self.catalog, *id, as_of).is_some();
+                all &= usable;
+                usable
+            });
+            let usable: Vec<_> = usable.cloned().collect();
+            if !usable.is_empty() {
+                indexes.insert(relation, usable);
+            }
+        }
+        (indexes, all)
+    }
+
+    /// Reads a query as of a timestamp. `finish` is what will be asked of the answer: no more is read than it needs.
+    pub async fn read(
+        &self,
+        query: &Query,
+        as_of: Timestamp,
+        finish: Option<&Finish<'_>>,
+        interrupt: &impl Interrupt,
+    ) -> Result<Answer, Error> {
+        let settle = query
+            .open
+            .then(|| Settle::new(self.params, self.environment()));
+        for access in &query.accesses {
+            let Some(source) = walk::open(self.shared, self.catalog, access, as_of) else {
+                continue;
+            };
+            let settled = settle.as_ref().map(|settle| {
+                let mut access = access.clone();
+                access.for_each_scalar(&mut |e| settle.one(e));
+                access
+            });
+            let access = settled.as_ref().unwrap_or(access);
+            let finish = finish.map(|finish| (finish, query.types.as_slice()));
+            let found = access
+                .read(self.shared, source, as_of, finish, interrupt)
+                .await?;
+            if let Some((rows, served)) = found {
+                return Ok(Answer { rows, served });
+            }
+        }
+        let mut plan = query.plan.clone();
+        if let Some(settle) = &settle {
+            settle.plan(&mut plan.plan);
+        }
+        if let Some(rows) = constant(&plan.plan) {
+            let (rows, served) = (rows?, Served::Constant);
+            return Ok(Answer { rows, served });
+        }
+        let rows = run(self.shared, plan, as_of, interrupt).await?;
+        let served = Served::Tables;
+        Ok(Answer { rows, served })
+    }
+}
+
+/// The rows of a plan that reads nothing and needs no dataflow.
+fn constant(plan: &Plan) -> Option<Result<Vec<(Row, Diff)>, Error>> {
+    match plan {
+        Plan::Constant { rows } => Some(rows.clone().map_err(Error::from)),
+        Plan::Mfp { input, mfp } => {
+            let rows = match constant(input)? {
+                Ok(rows) => rows,
+                Err(error) => return Some(Err(error)),
+            };
+            let arena = RowArena::new();
+            let mut packer = Packer::default();
+            let mut out = Vec::with_capacity(rows.len());
+            for (row, diff) in &rows {
+                match mfp.evaluate(&mut row.unpack(), &arena, &mut packer) {
+                    Ok(row) => out.extend(row.map(|row| (row, *diff))),
+                    Err(error) => return Some(Err(error.into())),
+                }
+            }
+            Some(Ok(out))
+        }
+        Plan::Union {
+            inputs,
+            consolidate: false,
+        } => {
+            let parts: Option<Vec<_>> = inputs.iter().map(constant).collect();
+            let parts: Result<Vec<_>, _> = parts?.into_iter().collect();
+            Some(parts.map(|parts| parts.into_iter().flatten().collect()))
+        }
+        _ => None,
+    }
+}
+
+/// The rows of a short-lived dataflow.
+async fn run(
+    shared: &Shared,
+    plan: DataflowPlan,
     as_of: Timestamp,
     interrupt: &impl Interrupt,
-) -> Result<Answer, Error> {
-    let Optimized { expr, reads } = context.optimize(expr)?;
-    if let RelExpr::Constant { rows, .. } = &expr {
-        let rows = rows.clone().map_err(Error::from)?;
-        return checked(Answer {
-            rows,
-            served: Served::Constant,
-        });
-    }
-    let plan = context.physical(&expr, desc.clone())?;
-    if let Plan::Get {
-        id: Id::Global(id),
-        mfp,
-    } = &plan.plan
-        && let Some(lookup) = find_lookup(context.shared, *id, mfp)
-    {
-        return checked(lookup.answer(context.shared, as_of)?);
-    }
+) -> Result<Vec<(Row, Diff)>, Error> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
-    let id = context.shared.next_dataflow();
-    let name = format!("query {}", id.0);
-    let until = Some(as_of.next());
-    let export = Export::Peek(sender);
-    context.shared.compute.install(DataflowDesc {
+    let id = shared.next_dataflow();
+    shared.compute.install(DataflowDesc {
         id,
-        name,
+        name: format!("query {}", id.0),
         plan,
         as_of,
-        until,
-        export,
+        until: Some(as_of.next()),
+        export: Export::Peek(sender),
     });
-    let dropped = DropDataflow {
-        shared: context.shared,
-        id,
-    };
+    let dropped = DropDataflow { shared, id };
     let result = interrupt.guard(receiver).await;
     drop(dropped);
-    let rows = result?
+    result?
         .map_err(|_| Error::shutting_down())?
-        .map_err(Error::from)?;
-    checked(Answer {
-        rows,
-        served: Served::Relations(reads),
-    })
+        .map_err(Error::from)
 }
 
 struct DropDataflow<'s> {
@@ -111,190 +292,11 @@ impl Drop for DropDataflow<'_> {
     }
 }
 
-/// An error value in a row fails the read; the least one, so that every run fails alike.
-fn checked(answer: Answer) -> Result<Answer, Error> {
-    let errors = answer
-        .rows
-        .iter()
-        .flat_map(|(row, _)| row.iter())
-        .filter_map(|d| match d {
-            Datum::Error(error) => Some(error),
-            _ => None,
-        });
-    match errors.min() {
-        Some(error) => Err(error.to_error().into()),
-        None => Ok(answer),
-    }
-}
-
-/// A read by a whole unique key of a table.
-struct Lookup<'m> {
-    table: Arc<StoredTable>,
-    unique: usize,
-    key: Vec<u8>,
-    mfp: &'m MapFilterProject,
-}
-
-/// The look-up that answers a filtered read of a table, if its predicates fix a unique key.
-fn find_lookup<'m>(shared: &Shared, id: GlobalId, mfp: &'m MapFilterProject) -> Option<Lookup<'m>> {
-    let table = shared.tables.get(id)?;
-    let mut fixed = BTreeMap::new();
-    for (column, datum) in fixed_columns(mfp) {
-        let ty = &table.desc.columns.get(column)?.ty.scalar;
-        fixed.extend(as_stored(ty, datum).map(|datum| (column, datum)));
-    }
-    let unique = table
-        .unique
-        .iter()
-        .position(|u| u.columns.iter().all(|c| fixed.contains_key(c)))?;
-    let datums = table.unique[unique].columns.iter().map(|c| fixed[c]);
-    let key = key::encode(datums).0;
-    Some(Lookup {
-        table,
-        unique,
-        key,
-        mfp,
-    })
-}
-
-/// A literal as a value of the column's own type, whose keys are its own; `None` where it has no equal there or its
-/// type differs, as a comparison across types allows: then the filter finds the rows.
-fn as_stored<'d>(ty: &ScalarType, datum: Datum<'d>) -> Option<Datum<'d>> {
-    use ScalarType as T;
-    let integer = match datum {
-        Datum::Int16(v) => Some(i64::from(v)),
-        Datum::Int32(v) => Some(i64::from(v)),
-        Datum::Int64(v) => Some(v),
-        _ => None,
+/// Why an index gave no answer.
+fn unreadable(error: ReadError) -> Error {
+    let message = match error {
+        ReadError::Dropped => "the relation was dropped or suspended while it was read".to_string(),
+        other => other.to_string(),
     };
-    match (ty, integer) {
-        (T::Int16, Some(v)) => return i16::try_from(v).ok().map(Datum::Int16),
-        (T::Int32, Some(v)) => return i32::try_from(v).ok().map(Datum::Int32),
-        (T::Int64, Some(v)) => return Some(Datum::Int64(v)),
-        _ => {}
-    }
-    let same = matches!(
-        (ty, &datum),
-        (T::Bool, Datum::Bool(_))
-            | (T::Float32, Datum::Float32(_))
-            | (T::Float64, Datum::Float64(_))
-            | (T::Numeric, Datum::Numeric(_))
-            | (
-                T::Text | T::Varchar | T::Name | T::InternalChar,
-                Datum::Text(_)
-            )
-            | (T::BpChar, Datum::BpChar(_))
-            | (T::Bytea, Datum::Bytea(_))
-            | (T::Date, Datum::Date(_))
-            | (T::Time, Datum::Time(_))
-            | (T::Timestamp, Datum::Timestamp(_))
-            | (T::TimestampTz, Datum::TimestampTz(_))
-            | (T::Interval, Datum::Interval(_))
-            | (T::Uuid, Datum::Uuid(_))
-            | (T::Oid, Datum::Oid(_))
-    );
-    same.then_some(datum)
-}
-
-/// Input columns that a conjunct equates with a literal that is not NULL.
-fn fixed_columns(mfp: &MapFilterProject) -> BTreeMap<usize, Datum<'_>> {
-    let mut fixed = BTreeMap::new();
-    for (_, predicate) in &mfp.predicates {
-        if let ScalarExpr::Call { func, args, .. } = predicate
-            && registry::get(*func).name == "="
-            && let [a, b] = args.as_slice()
-        {
-            let (column, literal) = match (a, b) {
-                (ScalarExpr::Column(c), e) | (e, ScalarExpr::Column(c)) => (*c, e.as_literal()),
-                _ => continue,
-            };
-            if let Some(datum) = literal
-                && !matches!(datum, Datum::Null | Datum::Error(_))
-                && column < mfp.input_arity
-            {
-                fixed.insert(column, datum);
-            }
-        }
-    }
-    fixed
-}
-
-impl Lookup<'_> {
-    fn answer(self, shared: &Shared, as_of: Timestamp) -> Result<Answer, Error> {
-        let unique = &self.table.unique[self.unique];
-        let found = shared.tables.find(&self.table, unique, &self.key, as_of)?;
-        let mut rows = Vec::new();
-        if let Some(row) = &found {
-            let arena = RowArena::new();
-            let mut packer = Packer::default();
-            let mut datums = row.unpack();
-            if let Some(row) = self.mfp.evaluate(&mut datums, &arena, &mut packer)? {
-                rows.push((row, 1));
-            }
-        }
-        Ok(Answer {
-            rows,
-            served: Served::Keys(unique.constraint, vec![self.key]),
-        })
-    }
-}
-
-/// Sorts, cuts and projects a result: what the outermost ORDER BY, LIMIT and OFFSET ask.
-pub(crate) fn finish(
-    rows: Vec<(Row, Diff)>,
-    order_by: &[ColumnOrder],
-    limit: Option<u64>,
-    offset: u64,
-    project: &[usize],
-) -> Result<Vec<Row>, Error> {
-    let mut sorted: Vec<(Vec<u8>, Row, u64)> = rows
-        .into_iter()
-        .map(|(row, diff)| {
-            let mut sort_key = Vec::new();
-            if !order_by.is_empty() {
-                key::push_order_by(&mut sort_key, &row.unpack(), order_by);
-            }
-            (sort_key, row, diff.unsigned_abs())
-        })
-        .collect();
-    // Ties by identity, so that the same rows come in the same order every time.
-    sorted.sort_unstable();
-    let identity = sorted
-        .first()
-        .is_none_or(|(_, row, _)| project.iter().copied().eq(0..row.iter().count()));
-    let mut out = Vec::new();
-    let (mut skip, mut left) = (offset, limit.unwrap_or(u64::MAX));
-    let mut bytes = 0usize;
-    for (_, row, count) in sorted {
-        let skipped = skip.min(count);
-        skip -= skipped;
-        let taken = (count - skipped).min(left);
-        left -= taken;
-        if taken == 0 {
-            continue;
-        }
-        let row = if identity {
-            row
-        } else {
-            let datums = row.unpack();
-            Row::pack(project.iter().map(|c| datums[*c]))
-        };
-        bytes += usize::try_from(taken)
-            .unwrap_or(usize::MAX)
-            .saturating_mul(row.bytes().len() + 16);
-        if bytes > MOST_RESULT_BYTES {
-            return Err(too_large());
-        }
-        for _ in 1..taken {
-            out.push(row.clone());
-        }
-        out.push(row);
-    }
-    Ok(out)
-}
-
-fn too_large() -> Error {
-    let message = format!("the result is larger than {} MiB", MOST_RESULT_BYTES >> 20);
-    Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, message)
-        .with_hint("Ask for fewer rows with LIMIT or a filter, or use COPY ... TO STDOUT.")
+    Error::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
 }

@@ -12,7 +12,6 @@ use crate::settings::Settings;
 use crate::transaction::Transaction;
 use everview_repr::text::Formatting;
 use everview_repr::{ScalarType, SqlState};
-use everview_sql::Parsed;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +33,7 @@ mod transact;
 mod write;
 
 pub(crate) use cursors::Cursor;
+pub use plans::Statement;
 
 /// Who connects, and how.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +58,8 @@ pub struct Session {
     transaction: Option<Transaction>,
     failed: bool,
     prepared: BTreeMap<String, Prepared>,
+    /// Statements by their text, the latest.
+    texts: Mutex<BTreeMap<String, Vec<Arc<Statement>>>>,
     cursors: BTreeMap<String, Cursor>,
     notices: Vec<ClientNotice>,
     statement_start: i64,
@@ -67,7 +69,7 @@ pub struct Session {
 /// A statement prepared by PREPARE.
 #[derive(Clone, Debug)]
 struct Prepared {
-    parsed: Arc<Parsed>,
+    statement: Arc<Statement>,
     types: Vec<ScalarType>,
 }
 
@@ -143,6 +145,7 @@ impl Session {
             transaction: None,
             failed: false,
             prepared: BTreeMap::new(),
+            texts: Mutex::default(),
             cursors: BTreeMap::new(),
             notices: Vec::new(),
             statement_start: now,
@@ -235,25 +238,20 @@ impl Session {
         }
     }
 
-    /// The statements of a query string.
-    pub fn parse(&self, sql: &str) -> Result<Vec<Parsed>, Error> {
-        Ok(everview_sql::parse(sql)?)
-    }
-
     /// What a statement takes and gives, with the parameter types that the client declared.
     pub fn describe(
         &mut self,
-        statement: &Parsed,
+        statement: &Statement,
         params: &[Option<ScalarType>],
     ) -> Result<StatementDesc, Error> {
         if self.failed && !ends_transaction(statement) {
             return Err(in_failed_transaction());
         }
-        let planned = self.plan(statement, params);
+        let planned = self.planned(statement, params);
         let planned = planned.inspect_err(|_| self.fail_transaction())?;
         let rows = self.result_desc(&planned.plan)?;
         Ok(StatementDesc {
-            params: planned.param_types,
+            params: planned.params.clone(),
             rows: rows.map(Arc::new),
         })
     }
@@ -333,7 +331,7 @@ fn secret(pid: i32) -> i32 {
     RandomState::new().hash_one(pid) as i32
 }
 
-fn ends_transaction(statement: &Parsed) -> bool {
+fn ends_transaction(statement: &Statement) -> bool {
     statement.ends_transaction()
 }
 

@@ -125,6 +125,7 @@ pub(crate) enum Target {
         /// Arrangements with what each worker publishes of them.
         arrangements: Vec<(Arrangement, Vec<Arc<Published<i64>>>)>,
         errors: Vec<Arc<Published<i64>>>,
+        key_errors: Vec<Arc<Published<i64>>>,
     },
     Subscribe(SubscribeSink),
     Peek(Arc<crate::export::peek::Peek>),

@@ -181,15 +181,21 @@ impl Compute {
                     .map(|arrangement| (arrangement, published()))
                     .collect();
                 let errors = published();
+                let key_errors = published();
                 let readers = arrangements.iter().map(|(arrangement, published)| {
                     (arrangement.clone(), SharedReader::new(published.clone()))
                 });
-                let reader = IndexReader::new(readers.collect(), SharedReader::new(errors.clone()));
+                let reader = IndexReader::new(
+                    readers.collect(),
+                    SharedReader::new(errors.clone()),
+                    SharedReader::new(key_errors.clone()),
+                );
                 (
                     Target::Index {
                         id,
                         arrangements,
                         errors,
+                        key_errors,
                     },
                     Some((id, reader)),
                 )

@@ -20,11 +20,11 @@ pub mod source;
 pub mod worker;
 
 pub use arrange::group::Direction;
-pub use arrange::publish::{ReadError, Size};
+pub use arrange::publish::{ReadError, Size, prefix_end};
 pub use command::{Changes, DataflowDesc, DataflowId, Export, TableReader};
 pub use compute::{Compute, Status};
 pub use export::peek::PeekSender;
-pub use export::reader::{IndexReader, IndexSnapshot};
+pub use export::reader::{ArrangedSnapshot, IndexReader, IndexSnapshot};
 pub use export::subscribe::{
     SubscribeBatch, SubscribeError, SubscribeReceiver, SubscribeSink, subscription,
 };

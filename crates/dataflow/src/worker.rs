@@ -224,18 +224,21 @@ impl Worker {
             Target::Index {
                 arrangements,
                 errors,
+                key_errors,
                 ..
             } => {
                 let arrangements = arrangements
                     .iter()
                     .map(|(arrangement, shown)| (arrangement.clone(), Arc::clone(&shown[worker])));
                 let errors = Arc::clone(&errors[worker]);
+                let key_errors = Arc::clone(&key_errors[worker]);
                 // `context` borrows the scope's lifetime, which `result` shares.
                 Some(index::render(
                     context,
                     result,
                     arrangements.collect(),
                     errors,
+                    key_errors,
                 ))
             }
             Target::Subscribe(sink) => {

@@ -3,14 +3,14 @@
 //! Invariant: a message is answered before the next is looked at; while a statement runs the socket is watched, so
 //! that a client that has gone ends its session.
 
-use crate::extended::{Portal, Statement};
+use crate::extended::{Portal, Prepared};
 use crate::frame::Input;
 use crate::message::{Message, Target, malformed};
 use crate::output::Output;
 use crate::rows::RowWriter;
 use everview_coord::outcome::TransactionStatus;
 use everview_coord::subscribe::Subscription;
-use everview_coord::{Error, Outcome, Parsed, Session};
+use everview_coord::{Error, Outcome, Session, Statement};
 use everview_repr::text::Formatting;
 use everview_repr::{RelationDesc, Row, ScalarType};
 use std::collections::BTreeMap;
@@ -49,7 +49,7 @@ pub(crate) struct Connection {
     pub input: Input<OwnedReadHalf>,
     pub output: Output<OwnedWriteHalf>,
     pub formatting: Formatting,
-    pub statements: BTreeMap<String, Arc<Statement>>,
+    pub statements: BTreeMap<String, Arc<Prepared>>,
     pub portals: BTreeMap<String, Portal>,
     /// After an error of the extended protocol: everything up to Sync is skipped.
     pub skipping: bool,
@@ -139,12 +139,20 @@ impl Connection {
             if let Some(frame) = taken {
                 return Ok((frame.tag, Message::decode(frame.tag, frame.body)));
             }
+            let idle = self.session.idle_limit();
+            let limit = async {
+                match &idle {
+                    Some((limit, _)) => tokio::time::sleep(*limit).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 biased;
                 () = &mut self.termination => return Err(Error::shutting_down().into()),
                 more = self.input.fill() => if !more? {
                     return Err(Failure::Gone);
                 },
+                () = limit => return Err(idle.map_or(Failure::Gone, |(_, error)| error.into())),
             }
         }
     }
@@ -209,7 +217,7 @@ impl Connection {
     /// Runs a statement while watching the socket.
     pub async fn execute(
         &mut self,
-        statement: &Parsed,
+        statement: &Statement,
         params: Option<(&Row, &[ScalarType])>,
     ) -> Attempt<Outcome> {
         let outcome = self.session.execute(statement, params);

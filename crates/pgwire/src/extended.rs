@@ -8,22 +8,22 @@ use crate::message::{Bind, Target, malformed};
 use crate::params;
 use everview_coord::outcome::TransactionStatus;
 use everview_coord::subscribe::Subscription;
-use everview_coord::{Error, Outcome, Parsed, StatementDesc};
+use everview_coord::{Error, Outcome, Statement, StatementDesc};
 use everview_repr::{RelationDesc, Row, ScalarType, SqlState};
 use std::sync::Arc;
 
 /// A prepared statement.
 #[derive(Debug)]
-pub(crate) struct Statement {
+pub(crate) struct Prepared {
     /// `None` for an empty one.
-    parsed: Option<Parsed>,
+    parsed: Option<Arc<Statement>>,
     desc: StatementDesc,
 }
 
 /// A statement with its parameters, and how far it has got.
 #[derive(Debug)]
 pub(crate) struct Portal {
-    statement: Arc<Statement>,
+    statement: Arc<Prepared>,
     params: Option<Row>,
     formats: Vec<i16>,
     state: State,
@@ -68,7 +68,7 @@ impl Connection {
             },
         };
         self.statements
-            .insert(name, Arc::new(Statement { parsed, desc }));
+            .insert(name, Arc::new(Prepared { parsed, desc }));
         self.output.bare(b'1');
         Ok(())
     }
@@ -127,7 +127,7 @@ impl Connection {
         Ok(())
     }
 
-    fn statement(&self, name: &str) -> Result<Arc<Statement>, Error> {
+    fn statement(&self, name: &str) -> Result<Arc<Prepared>, Error> {
         self.statements.get(name).cloned().ok_or_else(|| {
             let message = match name {
                 "" => "unnamed prepared statement does not exist".to_string(),

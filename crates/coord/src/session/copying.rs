@@ -31,7 +31,7 @@ impl Session {
                 })))
             }
             CopyPlan::To { select, options } => {
-                let rows = self.select(&select, params).await?;
+                let rows = self.select(&select, None, params).await?;
                 let lines = self.copy_lines(&select.desc, &rows, &options);
                 let tag = format!("COPY {}", rows.len());
                 let columns = select.desc.arity();

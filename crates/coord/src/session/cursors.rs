@@ -56,7 +56,7 @@ impl Session {
             self.transaction = Some(self.new_transaction(false));
         }
         let source = match query {
-            Plan::Select(select) => match self.select(&select, None).await {
+            Plan::Select(select) => match self.select(&select, None, None).await {
                 Ok(rows) => Ok(Source::Rows {
                     desc: Arc::new(select.desc),
                     rows: rows.into(),

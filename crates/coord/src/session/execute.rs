@@ -1,23 +1,25 @@
 //! The one entry for statements: alone in a transaction of its own, which is tried again when it could not be
 //! serialized, or within one.
 
+use super::plans::{Planned, Statement};
 use super::{Session, ends_transaction, in_failed_transaction};
 use crate::error::Error;
 use crate::outcome::{Outcome, TransactionStatus};
 use everview_repr::{Row, ScalarType};
-use everview_sql::Parsed;
-use everview_sql::plan::Plan;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// How often a single statement is tried again before its conflict is shown.
 const MOST_RETRIES: u32 = 10_000;
 
+/// Characters of a statement that pg_stat_activity shows.
+const LONGEST_SHOWN: usize = 1024;
+
 impl Session {
     /// Runs a statement. `params` is one row of the parameters' values, of these types.
     pub async fn execute(
         &mut self,
-        statement: &Parsed,
+        statement: &Statement,
         params: Option<(&Row, &[ScalarType])>,
     ) -> Result<Outcome, Error> {
         self.start_statement(statement);
@@ -29,26 +31,27 @@ impl Session {
         result
     }
 
-    pub(super) fn start_statement(&mut self, statement: &Parsed) {
+    pub(super) fn start_statement(&mut self, statement: &Statement) {
         self.entry.canceled.store(false, Ordering::SeqCst);
         self.statement_start = crate::clock::wall_clock_timestamptz();
         self.deadline = self
             .settings
             .duration("statement_timeout")
             .map(|d| Instant::now() + d);
-        self.note_activity(Some(&statement.sql));
+        self.note_activity(Some(statement.sql()));
     }
 
     pub(super) fn note_activity(&self, query: Option<&str>) {
         let now = crate::clock::wall_clock_timestamptz();
         let mut activity = self.entry.activity.lock();
-        activity.application = self
-            .settings
-            .get("application_name")
-            .unwrap_or("")
-            .to_string();
         if let Some(query) = query {
-            activity.query = query.chars().take(1024).collect();
+            let application = self.settings.get("application_name").unwrap_or("");
+            application.clone_into(&mut activity.application);
+            let end = query
+                .char_indices()
+                .nth(LONGEST_SHOWN)
+                .map_or(query.len(), |(at, _)| at);
+            query[..end].clone_into(&mut activity.query);
             activity.query_start = Some(self.statement_start);
         }
         activity.state = match (query, self.status()) {
@@ -63,7 +66,7 @@ impl Session {
 
     pub(super) async fn execute_inner(
         &mut self,
-        statement: &Parsed,
+        statement: &Statement,
         params: Option<(&Row, &[ScalarType])>,
     ) -> Result<Outcome, Error> {
         if self.failed && !ends_transaction(statement) {
@@ -72,17 +75,16 @@ impl Session {
         let declared: Vec<_> = params
             .map(|(_, types)| types.iter().cloned().map(Some).collect())
             .unwrap_or_default();
-        let planned = self.plan(statement, &declared)?;
+        let mut planned = self.planned(statement, &declared)?;
         if let Some(outcome) = self.control(&planned.plan).await? {
             return Ok(outcome);
         }
         if self.transaction.is_some() {
-            return self.run_in_transaction(planned.plan, params).await;
+            return self.run_in_transaction(&planned, params).await;
         }
-        let mut plan = planned.plan;
         for attempt in 0.. {
             self.transaction = Some(self.new_transaction(false));
-            let result = self.run_single(plan, params).await;
+            let result = self.run_single(&planned, params).await;
             match result {
                 Err(error) if error.is_retryable() && attempt < MOST_RETRIES => {
                     self.rollback();
@@ -91,7 +93,7 @@ impl Session {
                         tokio::time::sleep(Duration::from_micros(100 * u64::from(attempt.min(50))))
                             .await;
                     }
-                    plan = self.plan(statement, &declared)?.plan;
+                    planned = self.planned(statement, &declared)?;
                 }
                 Err(error) => {
                     self.rollback();
@@ -106,10 +108,10 @@ impl Session {
     /// A statement in a transaction of its own: committed at once, unless it is a COPY that waits for its input.
     pub(super) async fn run_single(
         &mut self,
-        plan: Plan,
+        planned: &Planned,
         params: Option<(&Row, &[ScalarType])>,
     ) -> Result<Outcome, Error> {
-        let mut outcome = self.run_in_transaction(plan, params).await?;
+        let mut outcome = self.run_in_transaction(planned, params).await?;
         if let Outcome::CopyIn(copy) = &mut outcome {
             copy.single = true;
             return Ok(outcome);

@@ -18,6 +18,7 @@ impl Session {
         let state = self.shared.catalog();
         let transaction = self.transaction.as_ref();
         let catalog = transaction.map_or(&state.catalog, |t| &t.catalog);
+        let environment = || self.environment(catalog);
         let context = QueryContext {
             shared: &self.shared,
             state: &state,
@@ -26,7 +27,7 @@ impl Session {
             environment: if plan.maintained {
                 None
             } else {
-                Some(self.environment(catalog))
+                Some(&environment)
             },
             params,
         };
@@ -39,6 +40,12 @@ impl Session {
             ExplainStage::Optimized => {
                 let optimized = context.optimize(plan.select.expr)?;
                 everview_optimize::explain::relation(&optimized.expr, &name)
+            }
+            ExplainStage::Physical if !plan.maintained => {
+                let as_of = transaction.map_or_else(|| self.shared.now(), |t| t.snapshot);
+                let query = context.compile(plan.select.expr.clone(), as_of)?;
+                let finish = self.finish(&plan.select, params)?;
+                query.explain(&context, as_of, &finish, &name)
             }
             ExplainStage::Physical => {
                 let optimized = context.optimize(plan.select.expr)?;

@@ -1,67 +1,69 @@
 //! Statements that read or change data or catalog, within a transaction.
 
 use super::Session;
+use super::plans::Planned;
 use super::write::finished;
 use crate::dml;
 use crate::error::Error;
 use crate::outcome::Outcome;
-use crate::planning::{QueryContext, attach_scalar, base_tables, bind_scalar};
-use crate::read::{self, Answer, Served};
+use crate::planning::QueryContext;
+use crate::read::finish::{self, Finish};
+use crate::read::{Answer, Served};
 use crate::transaction::Transaction;
 use everview_expr::{RelExpr, ScalarExpr};
-use everview_repr::{Datum, RelationDesc, Row, RowArena, ScalarType, SqlState, Timestamp};
+use everview_repr::{Datum, Diff, Row, RowArena, SqlState, Timestamp};
 use everview_sql::plan::{CopyPlan, Plan, SelectPlan};
 use std::sync::Arc;
 
-/// One row of parameters' values, and their types.
-pub(super) type Params<'p> = Option<(&'p Row, &'p [ScalarType])>;
+pub(super) use crate::planning::Params;
 
 impl Session {
     pub(super) async fn run_in_transaction(
         &mut self,
-        plan: Plan,
+        planned: &Planned,
         params: Params<'_>,
     ) -> Result<Outcome, Error> {
         self.check_interrupt()?;
         if let Some(error) = self.shared.damaged() {
             return Err(error);
         }
-        if writes(&plan) && self.transaction()?.read_only {
-            let message = format!("cannot execute {} in a read-only transaction", verb(&plan));
+        let plan = &planned.plan;
+        if writes(plan) && self.transaction()?.read_only {
+            let message = format!("cannot execute {} in a read-only transaction", verb(plan));
             return Err(Error::new(SqlState::READ_ONLY_SQL_TRANSACTION, message));
         }
         match plan {
             Plan::Select(select) => {
-                let rows = self.select(&select, params).await?;
+                let rows = self.select(select, Some(planned), params).await?;
                 let tag = format!("SELECT {}", rows.len());
                 Ok(Outcome::Rows {
-                    desc: Arc::new(select.desc),
+                    desc: planned.desc(&select.desc),
                     rows,
                     tag,
                 })
             }
-            Plan::Explain(explain) => self.explain(*Box::new(explain), params),
+            Plan::Explain(explain) => self.explain(explain.clone(), params),
             Plan::Subscribe(plan) => {
-                let subscription = self.subscribe(plan, params)?;
+                let subscription = self.subscribe(plan.clone(), params)?;
                 Ok(Outcome::Subscribe(Box::new(subscription)))
             }
-            Plan::Insert(plan) => self.insert(plan, params).await,
+            Plan::Insert(plan) => self.insert(plan, planned, params).await,
             Plan::Update(plan) => {
-                let answer = self.read(plan.source, params).await?;
+                let answer = self.read_whole(&plan.source, Some(planned), params).await?;
                 let table = self.writable(plan.table)?;
                 let shared = self.shared.clone();
                 let changed = dml::update(&shared, self.transaction()?, &table, answer)?;
-                Ok(finished("UPDATE", changed, plan.returning))
+                Ok(finished("UPDATE", changed, plan.returning.clone()))
             }
             Plan::Delete(plan) => {
-                let answer = self.read(plan.source, params).await?;
+                let answer = self.read_whole(&plan.source, Some(planned), params).await?;
                 let table = self.writable(plan.table)?;
                 let changed = dml::delete(self.transaction()?, &table, answer)?;
-                Ok(finished("DELETE", changed, plan.returning))
+                Ok(finished("DELETE", changed, plan.returning.clone()))
             }
-            Plan::Truncate(ids) => self.truncate(ids).await,
-            Plan::Copy(plan) => self.copy(plan, params).await,
-            ddl => self.change_catalog(ddl, params).await,
+            Plan::Truncate(ids) => self.truncate(ids.clone()).await,
+            Plan::Copy(plan) => self.copy(plan.clone(), params).await,
+            ddl => self.change_catalog(ddl.clone(), params).await,
         }
     }
 
@@ -76,36 +78,48 @@ impl Session {
         &mut self,
         expr: RelExpr,
         params: Params<'_>,
-    ) -> Result<Vec<(Row, i64)>, Error> {
-        let snapshot = self.transaction()?.snapshot;
-        self.read_as_of(expr, params, snapshot).await
+    ) -> Result<Vec<(Row, Diff)>, Error> {
+        self.read_whole(&expr, None, params).await
     }
 
-    pub(super) async fn read_as_of(
+    /// As [`Session::read`], for the query in a planned statement.
+    pub(super) async fn read_whole(
         &mut self,
-        expr: RelExpr,
+        expr: &RelExpr,
+        planned: Option<&Planned>,
+        params: Params<'_>,
+    ) -> Result<Vec<(Row, Diff)>, Error> {
+        let snapshot = self.transaction()?.snapshot;
+        let rows = self
+            .read_as_of(expr, planned, params, snapshot, None)
+            .await?;
+        rows.iter().try_for_each(|(row, _)| finish::fails(row))?;
+        Ok(rows)
+    }
+
+    async fn read_as_of(
+        &mut self,
+        expr: &RelExpr,
+        planned: Option<&Planned>,
         params: Params<'_>,
         as_of: Timestamp,
-    ) -> Result<Vec<(Row, i64)>, Error> {
-        let desc = RelationDesc::new(
-            expr.ty()
-                .columns
-                .into_iter()
-                .map(|ty| ("?column?".to_string(), ty)),
-        );
-        let Answer { rows, served } = {
-            let state = self.shared.catalog();
+        finish: Option<&Finish<'_>>,
+    ) -> Result<Vec<(Row, Diff)>, Error> {
+        let (Answer { rows, served }, query) = {
+            let state = Arc::clone(&self.shared.catalog());
             let transaction = self.transaction.as_ref();
             let catalog = transaction.map_or(&state.catalog, |t| &t.catalog);
+            let environment = || self.environment(catalog);
             let context = QueryContext {
                 shared: &self.shared,
                 state: &state,
                 catalog,
                 transaction,
-                environment: Some(self.environment(catalog)),
+                environment: Some(&environment),
                 params,
             };
-            read::read(&context, expr, &desc, as_of, self).await?
+            let query = self.compiled(planned, expr, &context, &state, as_of)?;
+            (context.read(&query, as_of, finish, self).await?, query)
         };
         self.settings
             .tell("everview.last_read_timestamp", as_of.0.to_string());
@@ -116,13 +130,10 @@ impl Session {
                 keys.iter()
                     .for_each(|key| transaction.reads.key(constraint, key));
             }
-            Served::Relations(relations) => {
-                for relation in relations {
-                    for table in base_tables(&transaction.catalog, relation) {
-                        transaction.reads.all(table);
-                    }
-                }
-            }
+            Served::Tables => query
+                .tables
+                .iter()
+                .for_each(|table| transaction.reads.all(*table)),
         }
         Ok(rows)
     }
@@ -130,23 +141,34 @@ impl Session {
     pub(super) async fn select(
         &mut self,
         plan: &SelectPlan,
+        planned: Option<&Planned>,
         params: Params<'_>,
     ) -> Result<Vec<Row>, Error> {
         let as_of = match &plan.as_of {
             None => self.transaction()?.snapshot,
             Some(expr) => self.as_of(expr, params)?,
         };
-        let limit = self.row_count(plan.finishing.limit.as_ref(), params, "LIMIT")?;
-        let offset = self.row_count(plan.finishing.offset.as_ref(), params, "OFFSET")?;
-        let rows = self.read_as_of(plan.expr.clone(), params, as_of).await?;
+        let finish = self.finish(plan, params)?;
+        let rows = self
+            .read_as_of(&plan.expr, planned, params, as_of, Some(&finish))
+            .await?;
+        finish.apply(rows)
+    }
+
+    /// What is asked of a query's answer.
+    pub(super) fn finish<'p>(
+        &self,
+        plan: &'p SelectPlan,
+        params: Params<'_>,
+    ) -> Result<Finish<'p>, Error> {
         let finishing = &plan.finishing;
-        read::finish(
-            rows,
-            &finishing.order_by,
-            limit,
-            offset.unwrap_or(0),
-            &finishing.project,
-        )
+        let offset = self.row_count(finishing.offset.as_ref(), params, "OFFSET")?;
+        Ok(Finish {
+            order_by: &finishing.order_by,
+            limit: self.row_count(finishing.limit.as_ref(), params, "LIMIT")?,
+            offset: offset.unwrap_or(0),
+            project: &finishing.project,
+        })
     }
 
     /// The value of a constant expression.
@@ -157,13 +179,9 @@ impl Session {
         f: impl FnOnce(Datum<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut expr = expr.clone();
-        if let Some((values, types)) = params {
-            let datums = values.unpack();
-            expr.visit_mut_post(&mut |e| bind_scalar(e, &datums, types));
+        if !matches!(expr, ScalarExpr::Literal(..)) {
+            self.bind_all([&mut expr].into_iter(), params);
         }
-        let state = self.shared.catalog();
-        let environment = self.environment(&state.catalog);
-        expr.visit_mut_post(&mut |e| attach_scalar(e, &environment));
         let arena = RowArena::new();
         match expr.eval(&[], &arena) {
             Datum::Error(error) => Err(error.to_error().into()),

@@ -4,7 +4,6 @@ use super::{Prepared, Session};
 use crate::error::Error;
 use crate::outcome::Outcome;
 use everview_repr::{Datum, RelationDesc, Row, ScalarType, SqlState};
-use everview_sql::Parsed;
 use everview_sql::plan::{CopyPlan, Plan};
 use std::sync::Arc;
 
@@ -196,12 +195,12 @@ impl Session {
                 "PREPARE takes one statement",
             ));
         }
-        let parsed: Parsed = statements.remove(0);
+        let statement = statements.remove(0);
         let declared: Vec<_> = types.iter().cloned().map(Some).collect();
-        let planned = self.plan(&parsed, &declared)?;
+        let planned = self.planned(&statement, &declared)?;
         let prepared = Prepared {
-            parsed: Arc::new(parsed),
-            types: planned.param_types,
+            statement,
+            types: planned.params.clone(),
         };
         self.prepared.insert(name.to_string(), prepared);
         Ok(())
@@ -210,7 +209,7 @@ impl Session {
     async fn execute_prepared(
         &mut self,
         name: &str,
-        args: Vec<(everview_expr::ScalarExpr, ScalarType)>,
+        mut args: Vec<(everview_expr::ScalarExpr, ScalarType)>,
     ) -> Result<Outcome, Error> {
         let prepared = self
             .prepared
@@ -227,6 +226,7 @@ impl Session {
                 )),
             );
         }
+        self.bind_all(args.iter_mut().map(|(expr, _)| expr), None);
         let values = {
             let arena = everview_repr::RowArena::new();
             let mut datums = Vec::new();
@@ -235,7 +235,7 @@ impl Session {
             }
             Row::pack(datums)
         };
-        self.execute_inner(&prepared.parsed, Some((&values, &prepared.types)))
+        self.execute_inner(&prepared.statement, Some((&values, &prepared.types)))
             .await
     }
 
@@ -266,7 +266,7 @@ impl Session {
             Plan::Execute { name, .. } => {
                 let prepared = self.prepared.get(name).ok_or_else(|| no_statement(name))?;
                 let types: Vec<_> = prepared.types.iter().cloned().map(Some).collect();
-                let planned = self.plan(&prepared.parsed, &types)?;
+                let planned = self.planned(&prepared.statement, &types)?;
                 self.result_desc(&planned.plan)?
             }
             Plan::Copy(

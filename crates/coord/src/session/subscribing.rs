@@ -37,12 +37,13 @@ impl Session {
                 "SUBSCRIBE in a transaction that has written",
             ));
         }
+        let environment = || self.environment(&state.catalog);
         let context = QueryContext {
             shared: &self.shared,
             state: &state,
             catalog: &state.catalog,
             transaction: None,
-            environment: Some(self.environment(&state.catalog)),
+            environment: Some(&environment),
             params,
         };
         let optimized = context.optimize(plan.expr)?;

@@ -1,11 +1,12 @@
 //! INSERT, UPDATE, DELETE and TRUNCATE: what is read, and what becomes of it.
 
 use super::Session;
+use super::plans::Planned;
 use super::run::Params;
 use crate::dml::{self, Changed};
 use crate::error::Error;
 use crate::outcome::Outcome;
-use crate::planning::{attach_scalar, bind_scalar};
+use crate::planning::Settle;
 use everview_expr::{RelExpr, ScalarExpr};
 use everview_repr::{GlobalId, RelationDesc};
 use everview_sql::plan::InsertPlan;
@@ -21,14 +22,15 @@ impl Session {
 
     pub(super) async fn insert(
         &mut self,
-        plan: InsertPlan,
+        plan: &InsertPlan,
+        planned: &Planned,
         params: Params<'_>,
     ) -> Result<Outcome, Error> {
-        let rows = self.read(plan.source, params).await?;
+        let rows = self.read_whole(&plan.source, Some(planned), params).await?;
         let table = self.writable(plan.table)?;
         let shared = self.shared.clone();
-        let mut on_conflict = plan.on_conflict;
-        let mut returning = plan.returning;
+        let mut on_conflict = plan.on_conflict.clone();
+        let mut returning = plan.returning.clone();
         let exprs = on_conflict
             .iter_mut()
             .filter_map(|c| c.update.as_mut())
@@ -51,15 +53,13 @@ impl Session {
         exprs: impl Iterator<Item = &'e mut ScalarExpr>,
         params: Params<'_>,
     ) {
-        let state = self.shared.catalog();
-        let environment = self.environment(&state.catalog);
+        let mut settle = None;
         for expr in exprs {
-            expr.visit_mut_post(&mut |e| {
-                if let Some((values, types)) = params {
-                    bind_scalar(e, &values.unpack(), types);
-                }
-                attach_scalar(e, &environment);
+            let settle = settle.get_or_insert_with(|| {
+                let state = self.shared.catalog();
+                Settle::new(params, Some(self.environment(&state.catalog)))
             });
+            settle.scalar(expr);
         }
     }
 

@@ -5,6 +5,7 @@
 mod harness;
 
 mod edges;
+mod reads;
 mod recovery;
 mod statements;
 mod transactions;

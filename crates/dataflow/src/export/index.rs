@@ -106,6 +106,7 @@ pub fn render<'s>(
     result: Collection<'s>,
     arrangements: Vec<(Arrangement, Arc<Published<i64>>)>,
     errors: Arc<Published<i64>>,
+    key_errors: Arc<Published<i64>>,
 ) -> Exported {
     let since = context.as_of;
     let mut key_errs = Vec::new();
@@ -131,7 +132,7 @@ pub fn render<'s>(
 
     let errs = Output::new(distinct_errors(result.errs), errors, since);
     let key_errs = distinct_errors(context.scope.concatenate(key_errs));
-    let key_errs = Output::new(key_errs, Published::new(), since);
+    let key_errs = Output::new(key_errs, key_errors, since);
     Exported {
         arrangements,
         errs,

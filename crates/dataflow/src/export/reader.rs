@@ -10,13 +10,23 @@ use everview_repr::{Diff, EvalError, Row, RowRef, Timestamp};
 
 use crate::arrange::group::Direction;
 use crate::arrange::publish::{ReadError, ReadSnapshot, SharedReader, Size};
-use crate::render::scratch::{Scratch, arranged_row, row_error};
+use crate::render::scratch::{Scratch, arranged_row, read_back, row_error};
+use everview_expr::MapFilterProject;
 
 /// Reads an exported index.
 #[derive(Clone)]
 pub struct IndexReader {
     arrangements: Vec<(Arrangement, SharedReader<i64>)>,
     errs: SharedReader<i64>,
+    key_errs: SharedReader<i64>,
+}
+
+/// One arrangement of an index as of one time, for reading ranges of keys through map, filter and project.
+pub struct ArrangedSnapshot {
+    arrangement: Arrangement,
+    rows: ReadSnapshot<i64>,
+    errs: ReadSnapshot<i64>,
+    key_errs: ReadSnapshot<i64>,
 }
 
 /// An index as of one time.
@@ -29,13 +39,38 @@ impl IndexReader {
     pub(crate) fn new(
         arrangements: Vec<(Arrangement, SharedReader<i64>)>,
         errs: SharedReader<i64>,
+        key_errs: SharedReader<i64>,
     ) -> IndexReader {
-        IndexReader { arrangements, errs }
+        IndexReader {
+            arrangements,
+            errs,
+            key_errs,
+        }
     }
 
     /// How the rows are arranged; others refer to them by position.
     pub fn arrangements(&self) -> impl Iterator<Item = &Arrangement> {
         self.arrangements.iter().map(|(arrangement, _)| arrangement)
+    }
+
+    /// One arrangement as of a time, once it is reached.
+    pub async fn arranged(
+        &self,
+        arrangement: usize,
+        as_of: Timestamp,
+    ) -> Result<ArrangedSnapshot, ReadError> {
+        let (arrangement, rows) = &self.arrangements[arrangement];
+        Ok(ArrangedSnapshot {
+            arrangement: arrangement.clone(),
+            rows: rows.snapshot_async(as_of.0).await?,
+            errs: self.errs.snapshot_async(as_of.0).await?,
+            key_errs: self.key_errs.snapshot_async(as_of.0).await?,
+        })
+    }
+
+    /// Whether it has taken in everything that was there when it began.
+    pub fn is_hydrated(&self) -> bool {
+        self.upper() > self.since()
     }
 
     /// The index as of a time, once it is reached.
@@ -107,18 +142,108 @@ impl IndexReader {
     }
 }
 
+impl ArrangedSnapshot {
+    /// The least error of the collection, if there is any: then it cannot be read.
+    pub fn error(&self) -> Option<EvalError> {
+        least_error(&self.errs)
+    }
+
+    /// Whether the keys of some rows are errors: then ranges of keys may miss rows that a filter fails on.
+    pub fn has_key_errors(&self) -> bool {
+        least_error(&self.key_errs).is_some()
+    }
+
+    /// Calls `logic` with the rows of one key, through `mfp`, until it returns false.
+    pub fn for_key(
+        &self,
+        key: &[u8],
+        mfp: &MapFilterProject,
+        mut logic: impl FnMut(Result<Row, EvalError>, Diff) -> bool,
+    ) {
+        let mut scratch = Scratch::default();
+        let mut go_on = true;
+        self.rows.for_key(key, |value, diff| {
+            if go_on && let Some(row) = self.row(&mut scratch, key, value, mfp) {
+                go_on = logic(row, diff);
+            }
+        });
+    }
+
+    /// Calls `logic` with each key in `low..high`, in order or against it, and with its row through `mfp` if that
+    /// passes, until it returns false. Absent bounds do not bound.
+    pub fn for_range(
+        &self,
+        low: Option<&[u8]>,
+        high: Option<&[u8]>,
+        direction: Direction,
+        mfp: &MapFilterProject,
+        mut logic: impl FnMut(&[u8], Option<Result<Row, EvalError>>, Diff) -> bool,
+    ) {
+        let mut scratch = Scratch::default();
+        self.rows
+            .for_range(low, high, direction, |key, value, diff| {
+                logic(key, self.row(&mut scratch, key, value, mfp), diff)
+            });
+    }
+
+    fn row(
+        &self,
+        scratch: &mut Scratch,
+        key: &[u8],
+        value: &[u8],
+        mfp: &MapFilterProject,
+    ) -> Option<Result<Row, EvalError>> {
+        let context = (key, value, mfp, &self.arrangement);
+        scratch.run(
+            &context,
+            |(key, value, mfp, arrangement), datums, arena, packer| {
+                read_back(arrangement, key, value, datums, arena);
+                mfp.evaluate(datums, arena, packer).transpose()
+            },
+        )
+    }
+}
+
+fn least_error(errs: &ReadSnapshot<i64>) -> Option<EvalError> {
+    let mut least = None;
+    errs.for_range(None, None, Direction::Forward, |key, _, count| {
+        if count > 0 {
+            least = Some(row_error(RowRef::from_packed(key)));
+        }
+        least.is_none()
+    });
+    least
+}
+
 impl IndexSnapshot {
     /// The least error, by its packed bytes, if there is any: then the collection cannot be read.
     pub fn error(&self) -> Option<EvalError> {
-        let mut least = None;
+        least_error(&self.errs)
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> u64 {
+        let mut rows: Diff = 0;
+        if let Some((_, first)) = self.arrangements.first() {
+            first.for_range(None, None, Direction::Forward, |_, _, count| {
+                rows += count;
+                true
+            });
+        }
+        rows.max(0).unsigned_abs()
+    }
+
+    /// All errors, each once, by their packed bytes.
+    pub fn errors(&self) -> Vec<EvalError> {
+        let mut errors = Vec::new();
         self.errs
             .for_range(None, None, Direction::Forward, |key, _, count| {
                 if count > 0 {
-                    least = Some(row_error(RowRef::from_packed(key)));
+                    errors.push(row_error(RowRef::from_packed(key)));
                 }
-                least.is_none()
+                true
             });
-        least
+        errors
     }
 
     /// The rows under a key, the encoding of all of an arrangement's key expressions, by identity.
