@@ -6,6 +6,7 @@
 use crate::check::check;
 use everview_expr::RelExpr;
 
+mod disjunct;
 mod distinct;
 mod domain;
 mod failing;
@@ -46,6 +47,10 @@ const NULLS: Rule = Rule {
     name: "decide IS NULL by what can be NULL",
     apply: nulls::apply,
 };
+const DISJUNCT: Rule = Rule {
+    name: "take disjunctions under distinct apart",
+    apply: disjunct::apply,
+};
 const OUTER: Rule = Rule {
     name: "drop padding that a predicate rejects",
     apply: outer::apply,
@@ -82,6 +87,7 @@ const RULES: &[Rule] = &[
     FOLD,
     FUSE,
     PUSH,
+    DISJUNCT,
     OUTER,
     FOLD,
     TOP,

@@ -393,3 +393,10 @@ fn a_state_is_small() {
         size_of::<Accumulator>()
     );
 }
+
+#[test]
+fn what_only_plans_call_has_no_name_in_sql() {
+    let single = single_value();
+    assert!(get(single).is_internal());
+    assert!(by_name(get(single).name).is_empty());
+}

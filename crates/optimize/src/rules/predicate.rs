@@ -1,8 +1,8 @@
 //! What a predicate says by its shape.
 
-use everview_expr::registry::{self, Volatility};
-use everview_expr::{RelExpr, ScalarExpr};
-use everview_repr::{ColumnType, Datum};
+use everview_expr::registry::{self, ParamType, Volatility};
+use everview_expr::{CallTypes, Func, RelExpr, ScalarExpr};
+use everview_repr::{ColumnType, Datum, ScalarType};
 use std::collections::BTreeSet;
 
 /// Whether two evaluations can differ.
@@ -77,17 +77,64 @@ pub(super) fn implied(
     Some(ScalarExpr::Or(parts.collect::<Option<Vec<_>>>()?))
 }
 
-/// The sides of an equality.
-pub(super) fn equality(predicate: &ScalarExpr) -> Option<(&ScalarExpr, &ScalarExpr)> {
-    match predicate {
-        ScalarExpr::Call { func, args, types } if registry::get(*func).name == "=" => {
-            match args.as_slice() {
-                [a, b] if types.args.first() == types.args.get(1) => Some((a, b)),
-                _ => None,
-            }
-        }
+/// The sides of an equality, of one type: of two number types, the narrower side is cast to the wider.
+pub(super) fn equality(predicate: &ScalarExpr) -> Option<(ScalarExpr, ScalarExpr)> {
+    let ScalarExpr::Call { func, args, types } = predicate else {
+        return None;
+    };
+    let ([a, b], [s, t]) = (args.as_slice(), types.args.as_slice()) else {
+        return None;
+    };
+    if registry::get(*func).name != "=" {
+        return None;
+    }
+    let (a, b) = (a.clone(), b.clone());
+    match (width(s), width(t)) {
+        _ if s == t => Some((a, b)),
+        (Some((whole, m)), Some((other, n))) if whole == other => match m < n {
+            true => Some((widened(a, s, t, types)?, b)),
+            false => Some((a, widened(b, t, s, types)?)),
+        },
         _ => None,
     }
+}
+
+/// Whether a number type is of integers, and its width in bytes.
+fn width(ty: &ScalarType) -> Option<(bool, u32)> {
+    match ty {
+        ScalarType::Int16 => Some((true, 2)),
+        ScalarType::Int32 => Some((true, 4)),
+        ScalarType::Int64 => Some((true, 8)),
+        ScalarType::Float32 => Some((false, 4)),
+        ScalarType::Float64 => Some((false, 8)),
+        _ => None,
+    }
+}
+
+/// The cast to a type that holds every value.
+fn widened(
+    arg: ScalarExpr,
+    from: &ScalarType,
+    to: &ScalarType,
+    call: &CallTypes,
+) -> Option<ScalarExpr> {
+    let fits = |func: &&Func| {
+        let desc = registry::get(**func);
+        desc.params == [ParamType::Exact(from.clone())]
+            && desc.returns == ParamType::Exact(to.clone())
+            && desc.infallible
+    };
+    let func = *registry::candidates(registry::CAST).iter().find(fits)?;
+    let types = CallTypes {
+        args: vec![from.clone()],
+        result: to.clone(),
+        ..call.clone()
+    };
+    Some(ScalarExpr::Call {
+        func,
+        args: vec![arg],
+        types: types.into(),
+    })
 }
 
 /// Which argument is compared with a literal of the same type: a condition that SQL's order decides, so that it

@@ -61,10 +61,18 @@ fn push(expr: RelExpr, predicates: Vec<ScalarExpr>, bindings: &mut Bindings) -> 
             equivalences,
         } => join::push(inputs, equivalences, predicates, bindings),
         RelExpr::Union { inputs } => {
+            // Rows that cancel out are not there to fail.
+            let cancels = inputs.iter().any(can_negate);
             let union = RelExpr::Union { inputs };
-            let (below, above) = split_by_row(&union, predicates, |_| true, bindings);
+            let (below, above) = match cancels {
+                true => {
+                    let total = total(&union, &predicates, bindings);
+                    split(predicates, total)
+                }
+                false => split_by_row(&union, predicates, |_| true, bindings),
+            };
             let RelExpr::Union { inputs } = union else {
-                return union;
+                return union.filter(above);
             };
             let inputs = inputs
                 .into_iter()
@@ -154,6 +162,18 @@ fn push(expr: RelExpr, predicates: Vec<ScalarExpr>, bindings: &mut Bindings) -> 
             }
             other.filter(predicates)
         }
+    }
+}
+
+/// Whether multiplicities can be negative.
+fn can_negate(expr: &RelExpr) -> bool {
+    match expr {
+        RelExpr::Negate { .. } => true,
+        RelExpr::Reduce { .. } | RelExpr::TopK { .. } | RelExpr::Window { .. } => false,
+        RelExpr::Threshold { .. } => false,
+        RelExpr::Constant { rows: Ok(rows), .. } => rows.iter().any(|(_, diff)| *diff < 0),
+        RelExpr::Let { body, .. } => can_negate(body),
+        other => other.children().into_iter().any(can_negate),
     }
 }
 

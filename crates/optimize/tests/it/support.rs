@@ -57,7 +57,7 @@ impl Database {
         };
         match everview_sql::plan(&statement.0, &context) {
             Ok(planned) => planned.plan,
-            Err(e) => panic!("{}: {e:?}", statement.0.sql),
+            Err(e) => unreachable!("{}: {e:?}", statement.0.sql),
         }
     }
 
@@ -81,7 +81,7 @@ impl Database {
                 plan.name,
                 ObjectKind::MaterializedView(plan.view),
             ),
-            other => panic!("not DDL for a test: {other:?}"),
+            other => unreachable!("not DDL for a test: {other:?}"),
         };
         let object = Object {
             id: self.catalog.next_id(),
@@ -105,7 +105,7 @@ impl Database {
             Plan::CreateView(plan) => {
                 everview_sql::plan_view_text(&self.catalog, &plan.view).expect("a view")
             }
-            other => panic!("not a query: {other:?}"),
+            other => unreachable!("not a query: {other:?}"),
         });
         queries.collect()
     }

@@ -120,13 +120,17 @@ impl Lowering {
         })
     }
 
-    /// The rows of `all` of which `some` has none.
+    /// The rows of `all` of which `some`, all of whose rows are among them, has none. A key tells them apart.
     fn minus(&mut self, all: RelExpr, some: RelExpr) -> RelExpr {
-        let pairs: Vec<_> = (0..all.arity()).map(|c| (c, c)).collect();
-        let arity = all.arity();
+        let ty = all.ty();
+        let arity = ty.arity();
+        let never_null = |key: &&Vec<usize>| key.iter().all(|c| !ty.columns[*c].nullable);
+        let key = ty.keys.iter().find(never_null).cloned();
+        let key = key.unwrap_or_else(|| (0..arity).collect());
+        let pairs: Vec<_> = key.iter().enumerate().map(|(at, c)| (*c, at)).collect();
         let matched = all
             .clone()
-            .join_on(some.distinct(), &pairs)
+            .join_on(some.project(key).distinct(), &pairs)
             .project((0..arity).collect());
         all.union(matched.negate())
     }
@@ -144,9 +148,12 @@ fn equated_columns(on: &[HirScalar], left_width: usize) -> Option<Vec<(usize, us
         .cloned()
         .for_each(|p| super::flatten_and(p, &mut conjuncts));
     let pair = |p: &HirScalar| {
-        let HirScalar::Call { func, args, .. } = p else {
+        let HirScalar::Call { func, args, types } = p else {
             return None;
         };
+        if types.args.first() != types.args.get(1) {
+            return None;
+        }
         let column = |s: &HirScalar| match s {
             HirScalar::Column(ColumnRef { level: 0, column }) => Some(*column),
             _ => None,

@@ -273,10 +273,11 @@ fn simple_membership(input: &HirRel, predicate: &HirScalar) -> Option<(usize, Co
     if !free::free_columns(input).is_empty() || !free::local_ids(input).is_empty() {
         return None;
     }
-    let HirScalar::Call { func, args, .. } = predicate else {
+    let HirScalar::Call { func, args, types } = predicate else {
         return None;
     };
-    if everview_expr::registry::get(*func).name != "=" {
+    let same_type = types.args.first() == types.args.get(1);
+    if everview_expr::registry::get(*func).name != "=" || !same_type {
         return None;
     }
     match args.as_slice() {

@@ -121,10 +121,9 @@ impl Sorting {
             return self.put_below(at, predicate);
         }
         if let Some((a, b)) = equality(&predicate)
-            && self.owner(a).is_some()
-            && self.owner(b).is_some()
+            && self.owner(&a).is_some()
+            && self.owner(&b).is_some()
         {
-            let (a, b) = (a.clone(), b.clone());
             return self.equate(a, b, equivalences);
         }
         for at in 0..self.ranges.len() {
@@ -169,8 +168,10 @@ impl Sorting {
         let mut kept = Vec::new();
         let mut keyed = BTreeSet::new();
         for predicate in std::mem::take(&mut self.above) {
-            let sides = equality(&predicate)
-                .and_then(|(a, b)| Some((a.clone(), self.owner(a)?, b.clone(), self.owner(b)?)));
+            let sides = equality(&predicate).and_then(|(a, b)| {
+                let (left, right) = (self.owner(&a)?, self.owner(&b)?);
+                Some((a, left, b, right))
+            });
             match sides {
                 Some((a, left, b, right))
                     if group[left] != group[right] && !is_volatile(&predicate) =>

@@ -29,7 +29,28 @@ enum Stop {
 
 /// What reading the expression gives over [`super::generate::table`].
 pub fn outcome(expr: &RelExpr) -> Outcome {
-    match eval(expr, &BTreeMap::new()) {
+    outcome_in(expr, &Env::default())
+}
+
+/// The same, where a row is left out instead if a filter or a join key fails for it.
+pub fn outcome_without_failing_rows(expr: &RelExpr) -> Outcome {
+    let env = Env {
+        leave_out: true,
+        ..Env::default()
+    };
+    outcome_in(expr, &env)
+}
+
+/// What an expression is evaluated in.
+#[derive(Clone, Default)]
+struct Env {
+    locals: BTreeMap<LocalId, Bag>,
+    /// Rows for which a filter or a join key fails are left out.
+    leave_out: bool,
+}
+
+fn outcome_in(expr: &RelExpr, env: &Env) -> Outcome {
+    match eval(expr, env) {
         Ok(bag)
             if !bag
                 .keys()
@@ -72,7 +93,7 @@ fn key_of<'e>(
     Ok(key::Key(out))
 }
 
-fn eval(expr: &RelExpr, env: &BTreeMap<LocalId, Bag>) -> Result<Bag, Stop> {
+fn eval(expr: &RelExpr, env: &Env) -> Result<Bag, Stop> {
     let mut out = Bag::new();
     match expr {
         RelExpr::Constant { rows, .. } => {
@@ -85,10 +106,11 @@ fn eval(expr: &RelExpr, env: &BTreeMap<LocalId, Bag>) -> Result<Bag, Stop> {
         } => return Ok(super::generate::table(*id)),
         RelExpr::Get {
             id: Id::Local(id), ..
-        } => return Ok(env[id].clone()),
+        } => return Ok(env.locals[id].clone()),
         RelExpr::Let { id, value, body } => {
             let mut env = env.clone();
-            env.insert(*id, eval(value, &env)?);
+            let value = eval(value, &env)?;
+            env.locals.insert(*id, value);
             return eval(body, &env);
         }
         RelExpr::Project { input, outputs } => {
@@ -124,6 +146,9 @@ fn eval(expr: &RelExpr, env: &BTreeMap<LocalId, Bag>) -> Result<Bag, Stop> {
                     continue;
                 }
                 if results.iter().any(|d| matches!(d, Datum::Error(_))) {
+                    if env.leave_out {
+                        continue;
+                    }
                     return Err(Stop::Error);
                 }
                 add(&mut out, row.clone(), diff);
@@ -247,15 +272,11 @@ fn eval(expr: &RelExpr, env: &BTreeMap<LocalId, Bag>) -> Result<Bag, Stop> {
     Ok(out)
 }
 
-fn join(
-    inputs: &[RelExpr],
-    equivalences: &[Vec<ScalarExpr>],
-    env: &BTreeMap<LocalId, Bag>,
-) -> Result<Bag, Stop> {
+fn join(inputs: &[RelExpr], equivalences: &[Vec<ScalarExpr>], env: &Env) -> Result<Bag, Stop> {
     let mut product: Vec<(Row, i64)> = vec![(Row::default(), 1)];
     let mut start = 0;
     for input in inputs {
-        let bag = eval(input, env)?;
+        let mut bag = eval(input, env)?;
         let range = start..start + input.arity();
         // A key that fails is an error of its input, whether it has a partner or not.
         for expr in equivalences.iter().flatten() {
@@ -263,6 +284,9 @@ fn join(
             let mut local = expr.clone();
             if own && !expr.columns().is_empty() {
                 local.permute(|c| c - range.start);
+                if env.leave_out {
+                    bag.retain(|row, _| key_of([&local], row).is_ok());
+                }
                 for row in bag.keys() {
                     key_of([&local], row)?;
                 }

@@ -142,8 +142,10 @@ impl Tape<'_> {
         if depth == 0 {
             return self.leaf();
         }
-        match self.pick(14) {
+        match self.pick(18) {
             0 => self.leaf(),
+            14 | 15 => self.subquery(depth),
+            16 => self.outer_join(depth),
             1 | 2 => {
                 let input = self.relation(depth - 1);
                 let ty = input.ty();
@@ -277,6 +279,102 @@ impl Tape<'_> {
                     .project((0..arity).collect())
             }
         }
+    }
+
+    fn fresh(&mut self) -> LocalId {
+        self.next += 1;
+        LocalId(self.next - 1)
+    }
+
+    /// A subquery as decorrelation leaves it: for the set of outer rows, joined back.
+    fn subquery(&mut self, depth: usize) -> RelExpr {
+        let outer = self.relation(depth.min(3) - 1);
+        let inner = self.relation(depth.min(3) - 1);
+        let ty = outer.ty();
+        let Some(column) = self.typed(&ty, &ScalarType::Int32) else {
+            return outer;
+        };
+        let mut seen = vec![column];
+        if self.pick(3) == 0 {
+            seen.push(self.pick(ty.arity()));
+            seen.sort_unstable();
+            seen.dedup();
+        }
+        let width = seen.len();
+        let (outer_id, keys_id, rows_id) = (self.fresh(), self.fresh(), self.fresh());
+        let (flavour, spare) = (self.pick(4), self.pick(3));
+        let predicates = |this: &mut Self, both: &RelationType| {
+            let first = seen.iter().position(|c| *c == column).expect("it is seen");
+            let fit = (width..both.arity()).find(|c| both.columns[*c].scalar == ScalarType::Int32);
+            let mut out: Vec<_> = (0..spare).map(|_| this.boolean(both, 1)).collect();
+            if let Some(fit) = fit.filter(|_| flavour < 3 || spare == 0) {
+                let args = vec![ScalarExpr::Column(first), ScalarExpr::Column(fit)];
+                out.push(operator("=", args, &[ScalarType::Int32, ScalarType::Int32]));
+            }
+            out
+        };
+        let arity = ty.arity();
+        outer.let_in(outer_id, |outer| {
+            let keys = outer.clone().project(seen.clone()).distinct();
+            let subquery = keys.let_in(keys_id, |keys| {
+                let both = keys.clone().product(inner);
+                let both_type = both.ty();
+                let rows = both.filter(predicates(self, &both_type));
+                let shown: Vec<usize> = (0..width).collect();
+                if flavour < 2 {
+                    let present = rows.project(shown).distinct();
+                    return match flavour {
+                        0 => present,
+                        _ => keys.union(present.negate()),
+                    };
+                }
+                let call = match self.typed(&both_type, &ScalarType::Int32) {
+                    Some(column) if flavour == 2 => aggregate("max", Some(column), &both_type),
+                    _ => aggregate("count", None, &both_type),
+                };
+                let default = ScalarExpr::literal_null(call.result.scalar.clone());
+                let reduced = RelExpr::Reduce {
+                    input: Box::new(rows),
+                    group_key: shown.iter().copied().map(ScalarExpr::Column).collect(),
+                    aggregates: vec![call],
+                };
+                reduced.let_in(rows_id, |reduced| {
+                    let missing = keys.union(reduced.clone().project(shown).negate());
+                    reduced.union(missing.map(vec![default]))
+                })
+            });
+            let pairs: Vec<_> = seen.iter().enumerate().map(|(k, c)| (*c, k)).collect();
+            let width = subquery.arity();
+            let joined = outer.join_on(subquery, &pairs);
+            let kept = (0..arity).chain(arity + pairs.len()..arity + width);
+            joined.project(kept.collect())
+        })
+    }
+
+    /// A left join as lowering gives it, often under a predicate.
+    fn outer_join(&mut self, depth: usize) -> RelExpr {
+        let left = self.relation(depth.min(3) - 1);
+        let right = self.relation(depth.min(3) - 1);
+        let (left_id, both_id) = (self.fresh(), self.fresh());
+        let arity = left.arity();
+        let added = right.ty().columns;
+        left.let_in(left_id, |left| {
+            let both = left.clone().product(right);
+            let ty = both.ty();
+            let on = (0..1 + self.pick(2))
+                .map(|_| self.boolean(&ty, 1))
+                .collect();
+            let joined = both.filter(on).let_in(both_id, |both| {
+                let pairs: Vec<_> = (0..arity).map(|c| (c, c)).collect();
+                let some = both.clone().project((0..arity).collect()).distinct();
+                let matched = left.clone().join_on(some, &pairs);
+                let matched = matched.project((0..arity).collect());
+                both.union(left.union(matched.negate()).map_nulls(&added))
+            });
+            let ty = joined.ty();
+            let above = (0..self.pick(3)).map(|_| self.boolean(&ty, 1)).collect();
+            joined.filter(above)
+        })
     }
 
     fn join(&mut self, depth: usize) -> RelExpr {

@@ -106,3 +106,48 @@ fn the_first_row_numbers_are_a_top_k() {
         "TopK group (#1) order (#0 desc) limit 2 offset 0\n  Get t0\n"
     );
 }
+
+#[test]
+fn a_volatile_function_is_not_evaluated_by_planning() {
+    let random = ScalarExpr::Call {
+        func: everview_expr::registry::by_name("random")[0],
+        args: vec![],
+        types: everview_expr::CallTypes {
+            args: vec![],
+            result: ScalarType::Float64,
+            typmod: everview_repr::Typmod::NONE,
+            time_zone: "UTC".into(),
+            environment: None,
+        }
+        .into(),
+    };
+    let text = optimized(RelExpr::unit().map(vec![random]));
+    assert!(text.starts_with("Map (random())"), "{text}");
+}
+
+#[test]
+fn an_equality_that_can_fail_is_a_key_where_there_is_no_other() {
+    let one = ScalarExpr::literal(Datum::Int32(1), ScalarType::Int32);
+    let types = [ScalarType::Int32, ScalarType::Int32];
+    let next = operator("+", vec![column(3), one], &types);
+    let fallible = equal(column(0), next);
+    let text = optimized(table(0).product(table(1)).filter(vec![fallible.clone()]));
+    assert!(text.starts_with("Join on (#0 = #3 + 1)\n"), "{text}");
+    // Beside another key it would only meet rows that the other leaves out.
+    let both = vec![fallible, equal(column(0), column(3))];
+    let text = optimized(table(0).product(table(1)).filter(both));
+    assert!(
+        text.starts_with("Filter (#0 = (#3 + 1))\n  Join on (#0 = #3)\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_predicate_that_can_fail_does_not_meet_rows_that_cancel_out() {
+    let zero = ScalarExpr::literal(Datum::Int32(0), ScalarType::Int32);
+    let types = [ScalarType::Int32, ScalarType::Int32];
+    let quotient = operator("/", vec![column(0), zero.clone()], &types);
+    let rest = table(0).union(table(0).distinct().negate());
+    let text = optimized(rest.filter(vec![equal(quotient, zero)]));
+    assert!(text.starts_with("Filter ("), "{text}");
+}
