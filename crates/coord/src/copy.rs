@@ -11,9 +11,7 @@ use crate::tables::AsOf;
 use crate::transaction::{Transaction, key_hash, unique_keys};
 use everview_log::ChunkRef;
 use everview_repr::text::{Formatting, apply_typmod, parse_into_with};
-use everview_repr::{
-    ColumnType, Datum, Packer, RelationDesc, Row, RowArena, RowRef, SqlState, Typmod,
-};
+use everview_repr::{ColumnType, Datum, RelationDesc, Row, RowArena, RowRef, SqlState, Typmod};
 use everview_sql::plan::{CopyHeader, CopyOptions};
 use std::sync::Arc;
 
@@ -75,6 +73,9 @@ struct RowParser {
     in_order: bool,
     formatting: Formatting,
     relation: String,
+    /// The row under way, and a value of it before its type modifier is applied.
+    packed: Vec<u8>,
+    unfitted: Vec<u8>,
 }
 
 impl CopyState {
@@ -101,6 +102,8 @@ impl CopyState {
             in_order,
             formatting,
             relation,
+            packed: Vec::new(),
+            unfitted: Vec::new(),
         };
         CopyState {
             table,
@@ -276,21 +279,24 @@ impl RowParser {
         ))
     }
 
-    fn row(&self, fields: &[Field<'_>], line: u64) -> Result<Row, Error> {
+    fn row(&mut self, fields: &[Field<'_>], line: u64) -> Result<Row, Error> {
         if fields.len() > self.columns.len() {
             let message = "extra data after last expected column";
             let error = Error::new(SqlState::BAD_COPY_FILE_FORMAT, message);
             return Err(self.at(error, line, None, None));
         }
-        let mut packer = Vec::with_capacity(64);
+        let mut packed = std::mem::take(&mut self.packed);
+        let mut unfitted = std::mem::take(&mut self.unfitted);
+        packed.clear();
         if self.in_order {
             for (i, column) in self.columns.iter().enumerate() {
-                self.field(fields.get(i), *column, line, &mut packer)?;
+                self.field(fields.get(i), *column, line, &mut packed, &mut unfitted)?;
             }
         } else {
             let mut parts: Vec<Vec<u8>> = vec![Vec::new(); self.types.len()];
             for (i, column) in self.columns.iter().enumerate() {
-                self.field(fields.get(i), *column, line, &mut parts[*column])?;
+                let part = &mut parts[*column];
+                self.field(fields.get(i), *column, line, part, &mut unfitted)?;
             }
             let arena = RowArena::new();
             for (column, default) in &self.defaults {
@@ -300,11 +306,11 @@ impl RowParser {
                 }
                 everview_repr::row::push_datum(&mut parts[*column], datum);
             }
-            parts.iter().for_each(|part| packer.extend_from_slice(part));
+            parts.iter().for_each(|part| packed.extend_from_slice(part));
         }
-        let mut out = Packer::default();
-        out.extend_row(RowRef::from_packed(&packer));
-        Ok(out.finish())
+        let row = RowRef::from_packed(&packed).to_row();
+        (self.packed, self.unfitted) = (packed, unfitted);
+        Ok(row)
     }
 
     fn field(
@@ -313,6 +319,7 @@ impl RowParser {
         column: usize,
         line: u64,
         out: &mut Vec<u8>,
+        unfitted: &mut Vec<u8>,
     ) -> Result<(), Error> {
         let (name, ty) = &self.types[column];
         let Some(field) = field else {
@@ -330,7 +337,7 @@ impl RowParser {
             let error = Error::new(SqlState::CHARACTER_NOT_IN_REPERTOIRE, message);
             self.at(error, line, Some(name), None)
         })?;
-        if text.contains('\0') {
+        if memchr::memchr(0, field.bytes).is_some() {
             let message = "invalid byte sequence for encoding \"UTF8\": 0x00";
             let error = Error::new(SqlState::CHARACTER_NOT_IN_REPERTOIRE, message);
             return Err(self.at(error, line, Some(name), None));
@@ -340,11 +347,10 @@ impl RowParser {
         parsed.map_err(|e| self.at(e.into(), line, Some(name), Some(text)))?;
         if ty.typmod != Typmod::NONE {
             let arena = RowArena::new();
-            let packed = out.split_off(start);
-            let datum = RowRef::from_packed(&packed)
-                .iter()
-                .next()
-                .unwrap_or(Datum::Null);
+            unfitted.clear();
+            unfitted.extend(out.drain(start..));
+            let first = RowRef::from_packed(unfitted).iter().next();
+            let datum = first.unwrap_or(Datum::Null);
             let fitted = apply_typmod(&ty.scalar, ty.typmod, datum, false, &arena);
             let fitted = fitted.map_err(|e| self.at(e.into(), line, Some(name), Some(text)))?;
             everview_repr::row::push_datum(out, fitted);

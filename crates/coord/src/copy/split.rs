@@ -185,7 +185,29 @@ impl Splitter {
         Ok(())
     }
 
+    /// The fields of a record in which nothing is escaped or quoted, as in most.
+    fn plain_fields(&mut self, record: &[u8]) {
+        let CopyOptions {
+            delimiter,
+            null,
+            force_not_null,
+            ..
+        } = &self.options;
+        self.unescaped.extend_from_slice(record);
+        let ends = memchr::memchr_iter(*delimiter, record).chain([record.len()]);
+        let mut start = 0;
+        for end in ends {
+            let column = self.fields.len();
+            let null = &record[start..end] == null.as_bytes() && !force_not_null.contains(&column);
+            self.fields.push((start, end, null));
+            start = end + 1;
+        }
+    }
+
     fn text_fields(&mut self, record: &[u8]) {
+        if memchr::memchr(b'\\', record).is_none() {
+            return self.plain_fields(record);
+        }
         let delimiter = self.options.delimiter;
         let mut rest = record;
         loop {
@@ -222,6 +244,10 @@ impl Splitter {
             escape,
             ..
         } = self.options;
+        if memchr::memchr(quote, record).is_none() {
+            self.plain_fields(record);
+            return Ok(());
+        }
         let mut at = 0;
         loop {
             let start = self.unescaped.len();
@@ -380,6 +406,30 @@ mod tests {
                 ]
             );
         }
+    }
+
+    #[test]
+    fn records_with_and_without_quotes_agree_on_what_is_null() {
+        let nulls = |input: &[u8]| {
+            let mut splitter = Splitter::new(CopyOptions {
+                null: "NA".to_string(),
+                force_not_null: vec![1],
+                ..options(true)
+            });
+            let mut out = Vec::new();
+            let mut emit = |fields: &[Field<'_>], _| {
+                let field = |f: &Field<'_>| (f.bytes.to_vec(), f.null);
+                out.extend(fields.iter().map(field));
+                Ok(())
+            };
+            splitter.feed(input, &mut emit).expect("well formed");
+            out
+        };
+        let plain = nulls(b"NA,NA,,x,NA\n");
+        let null: Vec<bool> = plain.iter().map(|(_, null)| *null).collect();
+        assert_eq!(null, [true, false, false, false, true]);
+        // The quotes of the fourth field send the record the long way.
+        assert_eq!(nulls(b"NA,NA,,\"x\",NA\n"), plain);
     }
 
     #[test]
