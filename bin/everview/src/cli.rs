@@ -72,6 +72,15 @@ pub struct Server {
     /// Start without building the views
     #[arg(long, global = true, env = "EVERVIEW_NO_HYDRATE")]
     pub no_hydrate: bool,
+    /// Memory beyond which queries and views are ended, as 512MB or 4GB [default: no limit]
+    #[arg(
+        long,
+        global = true,
+        env = "EVERVIEW_MEMORY_LIMIT",
+        value_name = "SIZE",
+        value_parser = size
+    )]
+    pub memory_limit: Option<u64>,
     /// Write the address that was taken to this file once connections are accepted
     #[arg(
         long,
@@ -80,6 +89,24 @@ pub struct Server {
         value_name = "FILE"
     )]
     pub address_file: Option<PathBuf>,
+}
+
+/// Bytes, with Postgres's units of 1024: B, kB, MB, GB, TB.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match &text[digits.len()..] {
+        "" | "B" => 0,
+        "kB" => 10,
+        "MB" => 20,
+        "GB" => 30,
+        "TB" => 40,
+        unit => return Err(format!("{unit:?} is none of B, kB, MB, GB, TB")),
+    };
+    let number: u64 = (digits.trim().parse()).map_err(|e| format!("{digits:?}: {e}"))?;
+    match number.checked_mul(1 << shift) {
+        None | Some(0) => Err(format!("{text:?} is out of range")),
+        Some(bytes) => Ok(bytes),
+    }
 }
 
 /// The form of log lines.

@@ -47,6 +47,7 @@ pub fn open(options: &Server, data_dir: &Path) -> Result<Coordinator, Box<dyn Er
         data_dir: data_dir.to_path_buf(),
         workers: usize::from(options.workers),
         no_hydrate: options.no_hydrate,
+        memory_limit: options.memory_limit,
         ..Options::default()
     };
     Ok(Coordinator::start(options)

@@ -57,6 +57,23 @@ impl Catalog {
         catalog
     }
 
+    /// Whether both are one snapshot.
+    pub fn is(&self, other: &Catalog) -> bool {
+        Arc::ptr_eq(&self.objects, &other.objects)
+    }
+
+    /// The unique indexes that CREATE UNIQUE INDEX made on a table, by id, with their columns in key order.
+    pub fn unique_indexes(&self, table: GlobalId) -> Vec<(&Arc<Object>, Vec<usize>)> {
+        let on = self.dependants.get(&table).into_iter().flatten();
+        let unique = |object: &'_ Arc<Object>| match &object.kind {
+            ObjectKind::Index(index) if index.on == table => index.unique_columns(),
+            _ => None,
+        };
+        on.filter_map(|id| self.get(*id))
+            .filter_map(|object| Some((object, unique(object)?)))
+            .collect()
+    }
+
     /// Changes with every applied set of changes.
     pub fn version(&self) -> u64 {
         self.version
@@ -65,6 +82,11 @@ impl Catalog {
     /// The id that the next created object gets; `apply` moves it past every id seen.
     pub fn next_id(&self) -> GlobalId {
         GlobalId(self.next_id)
+    }
+
+    /// Keeps ids below `next` from being given again, though nothing here has them any more.
+    pub fn reserve(&mut self, next: GlobalId) {
+        self.next_id = self.next_id.max(next.0);
     }
 
     /// An object by id.

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use everview_catalog::catalog::Change;
 use everview_catalog::{Catalog, Object, ObjectKind};
 use everview_dataflow::{Compute, DataflowDesc, DataflowId, Export, IndexReader};
-use everview_log::Log;
+use everview_log::{Log, vfs};
 use everview_optimize::lowering::Indexes;
 use everview_repr::{GlobalId, SqlState, Timestamp};
 use parking_lot::{Mutex, RwLock};
@@ -30,6 +30,12 @@ pub struct Options {
     pub history: u64,
     /// Build no views at start.
     pub no_hydrate: bool,
+    /// Bytes of memory beyond which queries and views are ended; none is no limit.
+    pub memory_limit: Option<u64>,
+    /// How the log is kept.
+    pub log: everview_log::Options,
+    /// How the store is kept.
+    pub store: everview_store::Options,
 }
 
 impl Default for Options {
@@ -39,6 +45,9 @@ impl Default for Options {
             workers: 1,
             history: 60_000_000,
             no_hydrate: false,
+            memory_limit: None,
+            log: everview_log::Options::default(),
+            store: everview_store::Options::default(),
         }
     }
 }
@@ -61,6 +70,8 @@ pub struct Coordinator {
 struct Running {
     shared: Arc<Shared>,
     sequencer: Mutex<Option<std::thread::JoinHandle<()>>>,
+    /// Ends with it.
+    memory: Mutex<Option<crate::memory::Watch>>,
 }
 
 pub(crate) struct Shared {
@@ -77,6 +88,8 @@ pub(crate) struct Shared {
     next_dataflow: AtomicU64,
     /// The dataflow that maintains an object.
     dataflows: Mutex<BTreeMap<GlobalId, DataflowId>>,
+    /// Views and indexes that failed, and why: they are not maintained until they are dropped and created again.
+    suspended: RwLock<BTreeMap<GlobalId, String>>,
     damaged: RwLock<Option<Error>>,
     stopping: AtomicBool,
     pub sessions: Mutex<BTreeMap<i32, Arc<SessionEntry>>>,
@@ -142,7 +155,15 @@ impl Drop for SnapshotGuard {
 impl Coordinator {
     /// Opens the data directory, recovers it, and starts workers and sequencer. Views hydrate in the background.
     pub fn start(options: Options) -> Result<Coordinator, Error> {
-        let recovered = crate::recovery::recover(&options)?;
+        Coordinator::start_on(options, Arc::new(vfs::RealFs))
+    }
+
+    /// As [`Coordinator::start`], with the log on a given file system.
+    pub fn start_on(
+        options: Options,
+        fs: Arc<dyn vfs::FileSystem>,
+    ) -> Result<Coordinator, Error> {
+        let recovered = crate::recovery::recover(&options, &fs)?;
         let compute = Compute::start(options.workers, recovered.tables.clone())
             .map_err(|e| Error::internal(format!("cannot start the workers: {e}")))?;
         let (requests, receiver) = std::sync::mpsc::channel();
@@ -163,21 +184,36 @@ impl Coordinator {
             next_transaction: AtomicU64::new(recovered.next_transaction),
             next_dataflow: AtomicU64::new(1),
             dataflows: Mutex::default(),
+            suspended: RwLock::new(recovered.suspended),
             damaged: RwLock::new(None),
             stopping: AtomicBool::new(false),
             sessions: Mutex::default(),
             next_session: AtomicI32::new(1),
             started: crate::clock::wall_clock_timestamptz(),
         });
+        let failures = Mutex::new(shared.requests.clone());
+        shared.compute.on_failure(Arc::new(move |object, reason| {
+            let reason = reason.to_string();
+            // A sequencer that has ended takes nothing down any more.
+            let _ = failures.lock().send(Request::Suspend { object, reason });
+        }));
         shared
             .compute
             .advance(Arc::new(vec![]), recovered.last.next());
         if !shared.options.no_hydrate {
-            crate::ddl::install_all(&shared, recovered.last);
+            // As of the past, so that its readers can go on where they were.
+            let past = recovered.last.0.saturating_sub(shared.options.history);
+            let as_of = shared.tables.store().since().max(Timestamp(past));
+            crate::ddl::install_all(&shared, as_of);
         }
         let thread = sequencer::start(shared.clone(), receiver, recovered.floor)
             .map_err(|e| Error::internal(format!("cannot start the sequencer: {e}")))?;
+        let watch = shared.options.memory_limit.map(|limit| {
+            crate::memory::watch(&shared, limit)
+                .map_err(|e| Error::internal(format!("cannot watch memory: {e}")))
+        });
         let running = Running {
+            memory: Mutex::new(watch.transpose()?),
             shared: shared.clone(),
             sequencer: Mutex::new(Some(thread)),
         };
@@ -220,6 +256,7 @@ impl Coordinator {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.memory.lock().take();
         let _ = self.shared.requests.send(Request::Stop);
         if let Some(thread) = self.sequencer.lock().take()
             && thread.join().is_err()
@@ -227,6 +264,10 @@ impl Drop for Running {
             tracing::error!("the sequencer had panicked");
         }
         self.shared.compute.shutdown();
+        // A courtesy to the next start: what is not written is replayed.
+        if let Err(error) = self.shared.tables.store().flush() {
+            tracing::warn!(%error, "the table store was not written out");
+        }
     }
 }
 
@@ -251,11 +292,12 @@ impl Shared {
     pub fn show(&self, timestamp: Timestamp) {
         self.shown.send_replace(timestamp);
         let keep = Timestamp(timestamp.0.saturating_sub(self.options.history));
-        let since = keep.min(self.oldest_snapshot());
+        let behind = self.compute.behind().unwrap_or(timestamp);
+        let since = keep.min(self.oldest_snapshot()).min(behind);
         for id in self.dataflows.lock().keys() {
             self.compute.allow_compaction(*id, since);
         }
-        self.tables.store().set_since(since);
+        self.tables.set_since(since);
     }
 
     pub fn catalog(&self) -> arc_swap::Guard<Arc<CatalogState>> {
@@ -285,6 +327,11 @@ impl Shared {
 
     pub fn next_transaction(&self) -> u64 {
         self.next_transaction.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The first id that no transaction has had.
+    pub fn next_transaction_id(&self) -> u64 {
+        self.next_transaction.load(Ordering::Relaxed)
     }
 
     pub fn next_dataflow(&self) -> DataflowId {
@@ -323,8 +370,9 @@ impl Shared {
         for change in changes {
             match (&change.old, &change.new) {
                 (_, Some(new)) if matches!(new.kind, ObjectKind::Table(_)) => {
-                    match StoredTable::new(&catalog, new) {
-                        Ok(table) => self.tables.define(Arc::new(table)),
+                    let table = StoredTable::new(&catalog, new);
+                    match table.and_then(|table| self.tables.define(Arc::new(table))) {
+                        Ok(()) => {}
                         Err(error) => {
                             tracing::error!(%error, id = %new.id, "a table cannot be read")
                         }
@@ -344,9 +392,6 @@ impl Shared {
                 }
                 _ => {}
             }
-            if let Some(object) = change.old.as_ref().or(change.new.as_ref()) {
-                self.views.forget(object.id);
-            }
         }
         self.state.store(Arc::new(CatalogState {
             catalog,
@@ -355,10 +400,28 @@ impl Shared {
         dropped
     }
 
+    /// Why a view or index is suspended, if it is.
+    pub fn suspended(&self, id: GlobalId) -> Option<String> {
+        self.suspended.read().get(&id).cloned()
+    }
+
+    pub fn set_suspended(&self, id: GlobalId, reason: &str) {
+        self.suspended
+            .write()
+            .entry(id)
+            .or_insert_with(|| reason.to_string());
+    }
+
     /// Starts a dataflow; an index's arrangements become known to planning.
     pub fn install(&self, desc: DataflowDesc) {
+        if let Export::Index { id, .. } = &desc.export
+            && self.suspended(*id).is_some()
+        {
+            return;
+        }
+        let mut replaced = None;
         if let Export::Index { id, arrangements } = &desc.export {
-            self.dataflows.lock().insert(*id, desc.id);
+            replaced = self.dataflows.lock().insert(*id, desc.id);
             let state = self.state.load();
             let on = match state.catalog.get(*id).map(|o| &o.kind) {
                 Some(ObjectKind::Index(index)) => index.on,
@@ -366,6 +429,7 @@ impl Shared {
             };
             let mut indexes = (*state.indexes).clone();
             let available = indexes.entry(on).or_default();
+            available.retain(|(index, _)| index != id);
             available.extend(arrangements.iter().map(|a| (*id, a.clone())));
             let next = CatalogState {
                 catalog: state.catalog.clone(),
@@ -374,6 +438,10 @@ impl Shared {
             self.state.store(Arc::new(next));
         }
         self.compute.install(desc);
+        // What read the replaced one is replaced after it, or reads on until it is.
+        if let Some(replaced) = replaced {
+            self.compute.drop_dataflow(replaced);
+        }
     }
 
     pub fn drop_dataflow_of(&self, id: GlobalId) {
@@ -390,11 +458,18 @@ impl Shared {
     /// The published arrangements of an index or materialized view.
     pub fn index_reader(&self, id: GlobalId) -> Result<IndexReader, Error> {
         self.compute.reader(id).ok_or_else(|| {
-            Error::new(
-                SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
-                format!("relation {id} is not maintained on this server"),
-            )
-            .with_hint("The server runs with --no-hydrate, or the view is suspended.")
+            let name = self.catalog().catalog.full_name(id);
+            let own = self.dataflow_of(id).and_then(|d| self.compute.status(d));
+            let reason = self
+                .suspended(id)
+                .or_else(|| own.and_then(|s| s.suspended));
+            let code = SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE;
+            match reason {
+                Some(reason) => Error::new(code, format!("{name} is suspended: {reason}"))
+                    .with_hint("Drop it, and create it again once the cause is gone."),
+                None => Error::new(code, format!("{name} is not maintained on this server"))
+                    .with_hint("The server runs with --no-hydrate; start it without."),
+            }
         })
     }
 }

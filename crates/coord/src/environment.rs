@@ -3,10 +3,15 @@
 use crate::coordinator::Shared;
 use crate::ddl::view_of;
 use everview_catalog::builtin;
+use everview_catalog::object::View;
 use everview_catalog::{Catalog, ObjectKind};
+use everview_dataflow::TableReader;
 use everview_expr::Environment;
-use everview_repr::{Datum, EvalError, GlobalId, Row, SqlState, array};
+use everview_repr::{ColumnType, Datum, EvalError, GlobalId, RelationDesc, Row, SqlState, Timestamp, array};
+use everview_sql::deparse;
+use std::path::Path;
 use std::sync::Weak;
+use std::time::Duration;
 
 /// A snapshot of a session.
 #[derive(Debug)]
@@ -22,7 +27,7 @@ pub(crate) struct SessionEnvironment {
     pub statement_start: i64,
     pub search_path: Vec<String>,
     pub settings: Vec<(String, String)>,
-    pub read_timestamp: everview_repr::Timestamp,
+    pub read_timestamp: Timestamp,
 }
 
 fn text(value: &str) -> Row {
@@ -42,7 +47,7 @@ fn text_array<'a>(values: impl IntoIterator<Item = &'a str>) -> Row {
 impl Environment for SessionEnvironment {
     fn call(&self, function: &str, args: &[Datum<'_>]) -> Result<Row, EvalError> {
         if let Some(result) =
-            builtin::functions::call(&self.catalog, &self.search_path, function, args)?
+            builtin::functions::call(&self.catalog, &self.search_path, &Sql, function, args)?
         {
             return Ok(result);
         }
@@ -81,6 +86,15 @@ impl Environment for SessionEnvironment {
                 null()
             }
             "current_setting" => self.setting(args)?,
+            "pg_relation_size"
+            | "pg_table_size"
+            | "pg_indexes_size"
+            | "pg_total_relation_size"
+            | "pg_database_size"
+            | "pg_tablespace_size" => match self.shared.upgrade() {
+                Some(shared) => size(&shared, &self.catalog, function, args),
+                None => null(),
+            },
             "pg_cancel_backend" | "pg_terminate_backend" => self.signal(function, args),
             "mz_now" | "everview_now" => {
                 let micros = i64::try_from(self.read_timestamp.0).unwrap_or(i64::MAX);
@@ -138,6 +152,70 @@ impl SessionEnvironment {
     }
 }
 
+/// Bytes of a relation or of the database. A table's are those of its packed rows, a maintained view's and an index's
+/// those in memory; of the index behind a constraint, which is part of the store, nothing is known: NULL.
+fn size(shared: &Shared, catalog: &Catalog, function: &str, args: &[Datum<'_>]) -> Row {
+    let bytes = match (function, args.first()) {
+        (_, None | Some(Datum::Null)) => None,
+        ("pg_database_size" | "pg_tablespace_size", _) => folder_bytes(&shared.options.data_dir),
+        (_, Some(Datum::Oid(oid))) => {
+            let id = GlobalId(*oid);
+            let own = relation_bytes(shared, catalog, id);
+            let indexes = || {
+                let indexes = catalog.dependants(id).into_iter();
+                let indexes = indexes.filter_map(|id| catalog.get(id));
+                let indexes = indexes.filter(|o| matches!(o.kind, ObjectKind::Index(_)));
+                indexes
+                    .filter_map(|o| relation_bytes(shared, catalog, o.id))
+                    .sum::<u64>()
+            };
+            match function {
+                "pg_indexes_size" => own.map(|_| indexes()),
+                "pg_total_relation_size" => own.map(|own| own + indexes()),
+                _ => own,
+            }
+        }
+        _ => None,
+    };
+    let bytes = bytes.map(|b| i64::try_from(b).unwrap_or(i64::MAX));
+    Row::pack([bytes.map_or(Datum::Null, Datum::Int64)])
+}
+
+fn relation_bytes(shared: &Shared, catalog: &Catalog, id: GlobalId) -> Option<u64> {
+    match &catalog.get(id)?.kind {
+        ObjectKind::Table(_) => {
+            let mut bytes = 0u64;
+            for chunk in shared.tables.scan(id, shared.now(), 0, 1) {
+                let rows = chunk.ok()?.into_iter();
+                bytes += rows
+                    .map(|(row, diff)| row.bytes().len() as u64 * diff.unsigned_abs())
+                    .sum::<u64>();
+            }
+            Some(bytes)
+        }
+        ObjectKind::MaterializedView(_) | ObjectKind::Index(_) => {
+            let dataflow = shared.dataflow_of(id)?;
+            Some(shared.compute.status(dataflow)?.bytes)
+        }
+        ObjectKind::View(_) | ObjectKind::SystemTable(_) => Some(0),
+        ObjectKind::Schema => None,
+    }
+}
+
+fn folder_bytes(path: &Path) -> Option<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(path).ok()? {
+        let entry = entry.ok()?;
+        // A file may go while the folder is read.
+        match entry.metadata() {
+            Ok(found) if found.is_dir() => bytes += folder_bytes(&entry.path()).unwrap_or(0),
+            Ok(found) => bytes += found.len(),
+            Err(_) => {}
+        }
+    }
+    Some(bytes)
+}
+
 /// What `version()` says.
 pub(crate) fn version() -> String {
     format!(
@@ -148,10 +226,44 @@ pub(crate) fn version() -> String {
     )
 }
 
+/// How SQL text in the catalog is shown.
+struct Sql;
+
+impl builtin::Deparser for Sql {
+    fn view(&self, catalog: &Catalog, search_path: &[String], view: &View, pretty: bool) -> String {
+        deparse::view_definition(catalog, search_path, view, pretty)
+    }
+
+    fn expression(
+        &self,
+        catalog: &Catalog,
+        desc: &RelationDesc,
+        target: Option<&ColumnType>,
+        sql: &str,
+        pretty: bool,
+    ) -> String {
+        deparse::expression(catalog, desc, target, sql, pretty)
+    }
+
+    fn index_column(
+        &self,
+        catalog: &Catalog,
+        desc: &RelationDesc,
+        sql: &str,
+    ) -> Option<(String, ColumnType, bool)> {
+        let column = deparse::index_column(catalog, desc, sql)?;
+        Some((column.name, column.ty, column.is_call))
+    }
+}
+
 /// The server as system tables show it.
 pub(crate) struct Runtime<'s>(pub &'s Shared);
 
 impl builtin::Runtime for Runtime<'_> {
+    fn deparser(&self) -> &dyn builtin::Deparser {
+        &Sql
+    }
+
     fn activity(&self) -> Vec<builtin::Activity> {
         let sessions = self.0.sessions.lock();
         sessions
@@ -193,8 +305,15 @@ impl builtin::Runtime for Runtime<'_> {
             .collect()
     }
 
+    fn count_rows(&self, id: GlobalId) -> Option<u64> {
+        let reader = self.0.index_reader(id).ok()?;
+        let newest = reader.upper().0.checked_sub(1)?;
+        let as_of = Timestamp(newest.min(self.0.now().0).max(reader.since().0));
+        let snapshot = reader.snapshot_blocking(as_of, Some(Duration::from_millis(100)));
+        Some(snapshot.ok()?.rows())
+    }
+
     fn table_rows(&self, table: GlobalId) -> u64 {
-        use everview_dataflow::TableReader;
         self.0.tables.estimate(table)
     }
 }
@@ -210,7 +329,10 @@ impl Runtime<'_> {
             None => builtin::ViewState {
                 id,
                 state: "suspended",
-                reason: Some("it was not started on this server".to_string()),
+                reason: Some(
+                    (self.0.suspended(id))
+                        .unwrap_or_else(|| "it was not started on this server".to_string()),
+                ),
                 progress: 0.0,
                 lag: None,
                 rows: 0,

@@ -11,13 +11,17 @@ use crate::clock;
 use crate::codec;
 use crate::coordinator::Shared;
 use crate::error::Error;
+use crate::facts;
+use crate::mark::Mark;
 use crate::table::StoredTable;
+use crate::tables::{SUSPENDED, store_error};
 use crate::transaction::{ReadSet, TableWrites, WriteSummary};
 use everview_catalog::catalog::{self, CATALOG_COLLECTION, Change};
+use everview_catalog::{Object, ObjectKind};
 use everview_dataflow::{Changes, DataflowDesc};
-use everview_log::{Commit, LogError, Payload};
-use everview_repr::{Diff, GlobalId, Row, Timestamp};
-use std::collections::{BTreeMap, VecDeque};
+use everview_log::{Commit, LogError, Payload, Position};
+use everview_repr::{Datum, Diff, GlobalId, Row, Timestamp};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use tokio::sync::oneshot;
@@ -30,6 +34,8 @@ use tokio::sync::oneshot;
 pub(crate) enum Request {
     /// Commit a transaction.
     Commit(CommitRequest),
+    /// Write down that a view or index has failed, so that it stays suspended.
+    Suspend { object: GlobalId, reason: String },
     /// Write nothing more and end.
     Stop,
 }
@@ -62,6 +68,8 @@ pub(crate) struct Sequencer {
     requests: Receiver<Request>,
     /// The newest timestamp given.
     last: Timestamp,
+    /// The highest lease, in microseconds: no commit is at or below it.
+    floor: u64,
     /// What recent commits wrote, oldest first.
     recent: VecDeque<(Timestamp, WriteSummary)>,
     /// Commits at or below this are no longer in `recent`.
@@ -78,6 +86,7 @@ pub(crate) fn start(
         shared,
         requests,
         last,
+        floor: last.0,
         recent: VecDeque::new(),
         forgotten: last,
     };
@@ -93,11 +102,13 @@ impl Sequencer {
     fn run(mut self) {
         while let Ok(request) = self.requests.recv() {
             let mut group = Vec::new();
+            let mut suspensions = Vec::new();
             let mut stop = false;
             let mut next = Some(request);
             while let Some(request) = next {
                 match request {
                     Request::Commit(commit) => group.push(commit),
+                    Request::Suspend { object, reason } => suspensions.push((object, reason)),
                     Request::Stop => stop = true,
                 }
                 let more = !stop && group.len() < MOST_IN_GROUP;
@@ -108,6 +119,9 @@ impl Sequencer {
                 };
             }
             self.commit_group(group);
+            for (object, reason) in suspensions {
+                self.suspend(object, &reason);
+            }
             if stop {
                 return;
             }
@@ -134,20 +148,78 @@ impl Sequencer {
         if sequenced.is_empty() {
             return;
         }
+        if let Err(error) = self.shared.tables.store().check_room() {
+            return self.fail(sequenced, &store_error(error));
+        }
         let records: Vec<Commit> = sequenced.iter().map(record).collect();
         match self.shared.log.append_commits(&records) {
             Ok(positions) => self.publish(sequenced, &records, &positions),
-            Err(error) => self.fail(sequenced, error),
+            Err(error) => self.fail(sequenced, &log_error(&error)),
         }
         self.forget();
     }
 
+    /// A commit of its own. If the log does not take it, the failure lasts until the next start.
+    fn suspend(&mut self, object: GlobalId, reason: &str) {
+        self.shared.set_suspended(object, reason);
+        let row = Row::pack([Datum::Oid(object.0), Datum::Text(reason)]);
+        let timestamp = clock::next(self.last, clock::wall_clock());
+        let commit = Commit {
+            timestamp: timestamp.0,
+            wall_clock: clock::wall_clock(),
+            transaction: self.shared.next_transaction(),
+            payloads: vec![Payload {
+                collection: u64::from(SUSPENDED.0),
+                bytes: codec::encode([(row.as_ref(), 1)]).into(),
+            }],
+            ..Commit::default()
+        };
+        let position = match self
+            .shared
+            .log
+            .append_commits(std::slice::from_ref(&commit))
+        {
+            Ok(positions) => positions[0],
+            Err(error) => {
+                tracing::error!(%error, %object, "a suspension was not written down");
+                return;
+            }
+        };
+        self.last = timestamp;
+        let none = BTreeMap::new();
+        let tables = &self.shared.tables;
+        if let Err(error) = tables.apply(timestamp, &none, (&commit, position), &BTreeMap::new()) {
+            tracing::error!(%error, "the table store did not take a commit");
+            self.shared.set_damaged(error);
+            tables.store().request_rebuild();
+        }
+        self.advance_store(timestamp, position);
+        self.shared
+            .compute
+            .advance(Arc::default(), timestamp.next());
+        self.shared.show(timestamp);
+    }
+
+    /// The store has all of a commit: says so, and where the log goes on.
+    fn advance_store(&self, timestamp: Timestamp, position: Position) {
+        let mark = Mark {
+            position,
+            floor: self.floor.max(timestamp.0),
+            transaction: self.shared.next_transaction_id(),
+            next_object: self.shared.catalog().catalog.next_id(),
+        };
+        self.shared
+            .tables
+            .store()
+            .advance(timestamp, &mark.encode());
+    }
+
     /// Nothing of the group is in the log: its timestamps stay unused, and nothing was shown.
-    fn fail(&mut self, group: Vec<Sequenced>, error: LogError) {
-        tracing::error!(%error, commits = group.len(), "the log did not take a group of commits");
+    fn fail(&mut self, group: Vec<Sequenced>, error: &Error) {
+        tracing::error!(%error, commits = group.len(), "a group of commits was not taken");
         for sequenced in group {
             self.shared.log.abandon(sequenced.request.transaction);
-            let _ = sequenced.request.reply.send(Err(clone_error(&error)));
+            let _ = sequenced.request.reply.send(Err(error.clone()));
             self.recent.retain(|(t, _)| *t != sequenced.timestamp);
         }
     }
@@ -199,8 +271,13 @@ impl Sequencer {
             .map(|(id, w)| (*id, w.rows.iter().map(|(r, d)| (r.clone(), *d)).collect()))
             .collect();
         let dated = |mut change: Change| {
-            if let (None, Some(new)) = (&change.old, &mut change.new) {
-                Arc::make_mut(new).created = timestamp;
+            match (&change.old, &mut change.new) {
+                (None, Some(new)) => {
+                    Arc::make_mut(new).created = timestamp;
+                    new_constraints(new, timestamp);
+                }
+                (Some(_), Some(new)) => new_constraints(new, timestamp),
+                (_, None) => {}
             }
             change
         };
@@ -214,12 +291,7 @@ impl Sequencer {
     }
 
     /// The group is durable: apply it, in order, and show it.
-    fn publish(
-        &mut self,
-        group: Vec<Sequenced>,
-        records: &[Commit],
-        positions: &[everview_log::Position],
-    ) {
+    fn publish(&mut self, group: Vec<Sequenced>, records: &[Commit], positions: &[Position]) {
         let mut advance: BTreeMap<GlobalId, Vec<(Row, Timestamp, Diff)>> = BTreeMap::new();
         let mut bulk = Vec::new();
         let mut installs = Vec::new();
@@ -233,38 +305,37 @@ impl Sequencer {
                 catalog_changes,
             } = sequenced;
             let tables = &request.tables;
-            self.shared
-                .tables
-                .note_commit(record, *position, timestamp, |id| {
-                    tables.get(&id).is_some_and(|t| t.append_only)
-                });
-            if let Err(error) = self
-                .shared
-                .tables
-                .apply(timestamp, &changes, record, tables)
-            {
+            let store = &self.shared.tables;
+            let added = tables
+                .values()
+                .try_for_each(|t| store.backfill(timestamp, t));
+            let applied =
+                added.and_then(|()| store.apply(timestamp, &changes, (record, *position), tables));
+            if let Err(error) = applied {
                 // The log has the commit; the store is a cache that is rebuilt from it at the next start.
                 tracing::error!(%error, "the table store did not take a commit");
                 self.shared.set_damaged(error);
+                store.store().request_rebuild();
             }
-            for (id, rows) in changes {
-                let rows = rows.into_iter().map(|(row, diff)| (row, timestamp, diff));
-                advance.entry(id).or_default().extend(rows);
-            }
-            let chunked: Vec<_> = record
+            let chunked: BTreeSet<_> = record
                 .chunks
                 .iter()
                 .map(|c| GlobalId(c.collection as u32))
                 .collect();
-            for id in chunked
-                .into_iter()
-                .collect::<std::collections::BTreeSet<_>>()
-            {
-                bulk.push((id, timestamp));
+            for (id, rows) in changes {
+                // A large commit is read from the log, and all of a table's changes with it.
+                if chunked.contains(&id) {
+                    continue;
+                }
+                let rows = rows.into_iter().map(|(row, diff)| (row, timestamp, diff));
+                advance.entry(id).or_default().extend(rows);
             }
+            bulk.extend(chunked.into_iter().map(|id| (id, timestamp)));
             if !catalog_changes.is_empty() {
                 drops.extend(self.shared.apply_catalog(&catalog_changes));
             }
+            // After the catalog: a dropped table's room is given back first.
+            self.advance_store(timestamp, *position);
             installs.extend(request.installs);
             replies.push((request.reply, timestamp));
         }
@@ -311,6 +382,25 @@ impl Sequencer {
     }
 }
 
+/// Constraints that a commit adds to a table hold from that commit on.
+fn new_constraints(object: &mut Arc<Object>, timestamp: Timestamp) {
+    let is_new = |object: &Object| {
+        matches!(&object.kind, ObjectKind::Table(table)
+            if table.constraints.iter().any(|c| c.since == Timestamp::MAX))
+    };
+    if is_new(object)
+        && let ObjectKind::Table(table) = &mut Arc::make_mut(object).kind
+    {
+        for constraint in table
+            .constraints
+            .iter_mut()
+            .filter(|c| c.since == Timestamp::MAX)
+        {
+            constraint.since = timestamp;
+        }
+    }
+}
+
 /// The log record of a sequenced transaction.
 fn record(sequenced: &Sequenced) -> Commit {
     let mut payloads: Vec<Payload> = sequenced
@@ -337,7 +427,7 @@ fn record(sequenced: &Sequenced) -> Commit {
         timestamp: sequenced.timestamp.0,
         wall_clock: clock::wall_clock(),
         transaction: sequenced.request.transaction,
-        facts: Vec::new(),
+        facts: vec![facts::rows(&row_counts(sequenced))],
         payloads,
         chunks: sequenced
             .request
@@ -348,7 +438,26 @@ fn record(sequenced: &Sequenced) -> Commit {
     }
 }
 
-fn clone_error(error: &LogError) -> Error {
+/// How many rows of each table come and go.
+fn row_counts(sequenced: &Sequenced) -> Vec<facts::Rows> {
+    let writes = sequenced.request.writes.iter();
+    let written = writes.filter(|(_, w)| !w.is_empty());
+    written
+        .map(|(id, writes)| {
+            let sum = |sign: Diff| {
+                let of = writes.rows.values().map(|diff| (diff * sign).max(0) as u64);
+                of.sum::<u64>()
+            };
+            facts::Rows {
+                collection: *id,
+                inserted: sum(1) + writes.chunk_rows,
+                deleted: sum(-1),
+            }
+        })
+        .collect()
+}
+
+fn log_error(error: &LogError) -> Error {
     use everview_repr::SqlState;
     let code = match error {
         LogError::DiskFull { .. } => SqlState::DISK_FULL,

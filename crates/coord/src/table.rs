@@ -1,13 +1,19 @@
 //! A table as it is stored: keys, constraints, and checks on rows.
 //!
 //! A keyed table's rows live in the collection of the table's id under the primary key; a table without one has
-//! the row itself as key. Every other unique constraint has a collection of its own id, from unique key to row.
+//! the row itself as key. Every other unique constraint, and every unique index, has a collection of its own id, from
+//! unique key to row; one that was added later holds nothing older than itself.
+//!
+//! Adding a column rewrites nothing: a stored row leaves out the added columns at its end that hold the value which
+//! older rows have there, so that old and new rows are stored alike, and whoever reads a row puts them back.
 
 use crate::error::{Error, ErrorObject};
 use everview_catalog::Catalog;
-use everview_catalog::object::{ConstraintKind, Object, ObjectKind, Table};
+use everview_catalog::object::{ConstraintKind, Object, ObjectKind, Table, TableColumn};
 use everview_expr::ScalarExpr;
-use everview_repr::{Datum, Diff, GlobalId, RelationDesc, Row, RowArena, SqlState, key, text};
+use everview_repr::{
+    Datum, Diff, GlobalId, RelationDesc, Row, RowArena, SqlState, Timestamp, key, text,
+};
 
 /// A table compiled for writing.
 #[derive(Debug)]
@@ -25,6 +31,8 @@ pub struct StoredTable {
     /// Unique constraints, the primary key first.
     pub unique: Vec<UniqueKey>,
     checks: Vec<(String, ScalarExpr)>,
+    /// For each column from the first added one on, a row of its value in rows that lack it.
+    missing: Vec<Row>,
 }
 
 /// A unique constraint.
@@ -40,6 +48,8 @@ pub struct UniqueKey {
     pub columns: Vec<usize>,
     /// Whether it is the primary key.
     pub primary: bool,
+    /// The collection holds what is true from this commit on.
+    pub since: Timestamp,
 }
 
 /// One stored change of a collection.
@@ -81,9 +91,53 @@ impl StoredTable {
             schema: schema.unwrap_or_default(),
             name: object.name.clone(),
             append_only: table.append_only,
-            unique: unique_keys(object.id, table),
+            unique: unique_keys(catalog, object.id, table),
             desc,
             checks,
+            missing: missing(table)?,
+        })
+    }
+
+    /// A row as readers see it: with the columns that were added after it was written.
+    pub fn widened(&self, row: Row) -> Row {
+        let arity = self.desc.arity();
+        let lacking = match self.missing.len() {
+            0 => 0,
+            _ => arity.saturating_sub(row.iter().count()),
+        };
+        if lacking == 0 {
+            return row;
+        }
+        let added = &self.missing[self.missing.len().saturating_sub(lacking)..];
+        Row::pack(
+            row.iter()
+                .chain(added.iter().flat_map(|value| value.iter())),
+        )
+    }
+
+    /// A row as it is stored: without the added columns at its end that hold what older rows have there.
+    fn narrowed(&self, row: &Row) -> Row {
+        if self.missing.is_empty() {
+            return row.clone();
+        }
+        let datums = row.unpack();
+        let mut kept = datums.len();
+        let first = self.desc.arity() - self.missing.len();
+        while kept > first
+            && self.missing[kept - 1 - first].bytes() == Row::pack([datums[kept - 1]]).bytes()
+        {
+            kept -= 1;
+        }
+        Row::pack(datums[..kept].iter().copied())
+    }
+
+    /// The change of a unique key's collection that a row's change comes to; none when the key has a NULL.
+    pub fn stored_under(&self, unique: &UniqueKey, row: &Row, diff: Diff) -> Option<Stored> {
+        Some(Stored {
+            collection: unique.collection,
+            key: unique.key(&row.unpack())?,
+            value: self.narrowed(row).bytes().to_vec(),
+            diff,
         })
     }
 
@@ -94,22 +148,13 @@ impl StoredTable {
 
     /// The stored changes that a row's change comes to.
     pub fn stored(&self, row: &Row, diff: Diff) -> Vec<Stored> {
-        let datums = row.unpack();
         let mut out = Vec::with_capacity(self.unique.len() + 1);
         for unique in &self.unique {
-            if let Some(key) = unique.key(&datums) {
-                let value = row.bytes().to_vec();
-                out.push(Stored {
-                    collection: unique.collection,
-                    key,
-                    value,
-                    diff,
-                });
-            }
+            out.extend(self.stored_under(unique, row, diff));
         }
         let keyed = self.unique.iter().any(|k| k.collection == self.id);
         if !keyed && !self.append_only {
-            let key = row.bytes().to_vec();
+            let key = self.narrowed(row).bytes().to_vec();
             out.push(Stored {
                 collection: self.id,
                 key,
@@ -120,10 +165,15 @@ impl StoredTable {
         out
     }
 
+    /// Whether the store has anything of its rows: they, or a unique key's index of them.
+    pub fn has_rows(&self) -> bool {
+        !self.append_only || !self.unique.is_empty()
+    }
+
     /// The row of a stored entry of this table's own collection.
     pub fn row_of(&self, key: &[u8], value: &[u8]) -> Result<Row, everview_repr::row::DecodeError> {
         let keyed = self.unique.iter().any(|k| k.collection == self.id);
-        Row::from_bytes(if keyed { value } else { key })
+        Row::from_bytes(if keyed { value } else { key }).map(|row| self.widened(row))
     }
 
     /// Checks NOT NULL and CHECK of a new row.
@@ -246,23 +296,49 @@ impl UniqueKey {
     }
 }
 
-fn unique_keys(id: GlobalId, table: &Table) -> Vec<UniqueKey> {
-    let mut keys: Vec<UniqueKey> = table
-        .constraints
-        .iter()
-        .filter_map(|constraint| {
-            let columns = constraint.unique_columns()?.to_vec();
-            let primary = matches!(constraint.kind, ConstraintKind::PrimaryKey(_));
-            let own = primary && !table.append_only;
-            Some(UniqueKey {
-                constraint: constraint.id,
-                collection: if own { id } else { constraint.id },
-                name: constraint.name.clone(),
-                columns,
-                primary,
-            })
+/// The unique constraints and unique indexes of a table, the primary key first.
+fn unique_keys(catalog: &Catalog, id: GlobalId, table: &Table) -> Vec<UniqueKey> {
+    let constraints = table.constraints.iter().filter_map(|constraint| {
+        let columns = constraint.unique_columns()?.to_vec();
+        let primary = matches!(constraint.kind, ConstraintKind::PrimaryKey(_));
+        // Rows stay where they are when a primary key comes later.
+        let own = primary && !table.append_only && constraint.since == Timestamp::MIN;
+        Some(UniqueKey {
+            constraint: constraint.id,
+            collection: if own { id } else { constraint.id },
+            name: constraint.name.clone(),
+            columns,
+            primary,
+            since: constraint.since,
         })
-        .collect();
+    });
+    let indexes = catalog
+        .unique_indexes(id)
+        .into_iter()
+        .map(|(index, columns)| UniqueKey {
+            constraint: index.id,
+            collection: index.id,
+            name: index.name.clone(),
+            columns,
+            primary: false,
+            // An index that is not committed yet has no commit.
+            since: match index.created {
+                Timestamp::MIN => Timestamp::MAX,
+                created => created,
+            },
+        });
+    let mut keys: Vec<UniqueKey> = constraints.chain(indexes).collect();
     keys.sort_by_key(|k| !k.primary);
     keys
+}
+
+/// What rows have in the columns that were added after them.
+fn missing(table: &Table) -> Result<Vec<Row>, Error> {
+    let first = table.columns.iter().position(|c| c.missing.is_some());
+    let added = first.map_or(&[][..], |first| &table.columns[first..]);
+    let value = |column: &TableColumn| {
+        let bytes = column.missing.as_deref().unwrap_or_default();
+        Row::from_bytes(bytes).map_err(|e| Error::internal(format!("column {}: {e}", column.name)))
+    };
+    added.iter().map(value).collect()
 }

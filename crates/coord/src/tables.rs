@@ -1,15 +1,18 @@
-//! Where tables' rows are: in the store, or, for append-only tables, in the log itself.
+//! Where tables' rows are: in the store, or, for append-only tables, in the log itself (see [`crate::pieces`]).
 //!
 //! The one place that turns rows into stored changes and back. Readers on any thread see a table as of any
 //! timestamp that the store still holds; commits are applied by the sequencer alone, in order.
 
 use crate::codec;
 use crate::error::Error;
+use crate::facts;
+use crate::pieces::{self, Piece};
 use crate::table::{Stored, StoredTable, UniqueKey};
 use crate::transaction::Lookup;
+use everview_catalog::catalog::CATALOG_COLLECTION;
 use everview_dataflow::TableReader;
 use everview_log::{Commit, Position, Reader};
-use everview_repr::{Diff, GlobalId, Row, Timestamp};
+use everview_repr::{Datum, Diff, GlobalId, Row, SqlState, Timestamp};
 use everview_store::{Change, Store};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
@@ -24,24 +27,28 @@ type RowChunks = Box<dyn Iterator<Item = Result<Vec<(Row, Diff)>, String>> + Sen
 /// The same with the time of each change.
 type ChangeChunks = Box<dyn Iterator<Item = Result<Vec<(Row, Timestamp, Diff)>, String>> + Send>;
 
+/// Where changes are in the log, in order.
+type Pieces = Box<dyn Iterator<Item = Result<Piece, String>> + Send>;
+
 /// Rows of all tables.
 pub struct Tables {
     store: Store,
     log: RwLock<Option<Reader>>,
     known: RwLock<BTreeMap<GlobalId, Arc<StoredTable>>>,
-    /// Where an append-only table's rows are, by time.
-    appended: RwLock<BTreeMap<GlobalId, Vec<Appended>>>,
-    /// Rows of each table as far as this process has applied them: for progress, not for answers.
+    /// Where recent large commits of stored tables are.
+    bulk: RwLock<BTreeMap<(Timestamp, GlobalId), Vec<Piece>>>,
+    /// Rows of each table: for progress, not for answers.
     counts: RwLock<BTreeMap<GlobalId, i64>>,
 }
 
-/// A piece of an append-only table in the log.
-#[derive(Clone, Copy)]
-struct Appended {
-    timestamp: Timestamp,
-    position: Position,
-    chunk: bool,
-}
+/// The store's collection of row counts: a table's id is the key, and the count its multiplicity.
+const COUNTS: u64 = 2 << 32;
+
+/// The system collection of suspended views and indexes: object (oid), reason (text).
+pub const SUSPENDED: GlobalId = GlobalId(2);
+
+/// A change of one of the store's own collections.
+type System = (u64, Vec<u8>, Vec<u8>, Diff);
 
 impl Tables {
     /// Over a store; the log's reader comes once the log is open.
@@ -50,7 +57,7 @@ impl Tables {
             store,
             log: RwLock::new(None),
             known: RwLock::default(),
-            appended: RwLock::default(),
+            bulk: RwLock::default(),
             counts: RwLock::default(),
         }
     }
@@ -65,9 +72,43 @@ impl Tables {
         &self.store
     }
 
-    /// Makes a table known, or its new definition.
-    pub fn define(&self, table: Arc<StoredTable>) {
-        self.known.write().insert(table.id, table);
+    /// Makes a table known, or its new definition, and gives the room of unique keys back that it has lost.
+    pub fn define(&self, table: Arc<StoredTable>) -> Result<(), Error> {
+        let before = self.known.write().insert(table.id, table.clone());
+        for unique in before.iter().flat_map(|b| &b.unique) {
+            let kept = |k: &UniqueKey| k.collection == unique.collection;
+            if unique.collection != table.id && !table.unique.iter().any(kept) {
+                self.store
+                    .drop_collection(u64::from(unique.collection.0))
+                    .map_err(store_error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills the stored indexes that a new definition adds with the rows from before the commit that adds them.
+    pub fn backfill(&self, at: Timestamp, table: &StoredTable) -> Result<(), Error> {
+        let Some(before) = self.get(table.id) else {
+            return Ok(());
+        };
+        if std::ptr::eq(&*before, table) {
+            return Ok(());
+        }
+        let known = |u: &&UniqueKey| before.unique.iter().any(|b| b.collection == u.collection);
+        let added: Vec<&UniqueKey> = table.unique.iter().filter(|u| !known(u)).collect();
+        if added.is_empty() {
+            return Ok(());
+        }
+        for chunk in self.scan(table.id, at.previous(), 0, 1) {
+            let mut stored = Vec::new();
+            for (row, diff) in chunk.map_err(Error::internal)? {
+                let row = table.widened(row);
+                let keys = added.iter();
+                stored.extend(keys.filter_map(|u| table.stored_under(u, &row, diff)));
+            }
+            self.apply_stored(at, &stored, &[])?;
+        }
+        Ok(())
     }
 
     /// A table by id.
@@ -78,102 +119,162 @@ impl Tables {
     /// Forgets a dropped table and gives its rows' room back.
     pub fn drop_table(&self, id: GlobalId) -> Result<(), Error> {
         let table = self.known.write().remove(&id);
-        self.appended.write().remove(&id);
         if let Some(table) = table {
-            let constraints = table.unique.iter().map(|k| k.collection);
+            let constraints = table.unique.iter().map(|k| u64::from(k.collection.0));
             for collection in constraints
-                .chain([id])
+                .chain([u64::from(id.0), pieces::collection(id)])
                 .collect::<std::collections::BTreeSet<_>>()
             {
                 self.store
-                    .drop_collection(u64::from(collection.0))
+                    .drop_collection(collection)
                     .map_err(store_error)?;
             }
         }
         Ok(())
     }
 
-    /// Remembers where a commit's append-only rows are.
-    pub fn note_commit(
-        &self,
-        commit: &Commit,
-        position: Position,
-        timestamp: Timestamp,
-        append_only: impl Fn(GlobalId) -> bool,
-    ) {
-        let mut appended = self.appended.write();
-        for chunk in &commit.chunks {
-            let id = GlobalId(chunk.collection as u32);
-            if append_only(id) {
-                let piece = Appended {
-                    timestamp,
-                    position: chunk.position,
-                    chunk: true,
-                };
-                appended.entry(id).or_default().push(piece);
-            }
-        }
-        for payload in &commit.payloads {
-            let id = GlobalId(payload.collection as u32);
-            if append_only(id) {
-                let piece = Appended {
-                    timestamp,
-                    position,
-                    chunk: false,
-                };
-                appended.entry(id).or_default().push(piece);
-            }
-        }
-    }
-
-    /// Applies a durable commit to the store: its rows, then what it wrote ahead.
+    /// Applies a durable commit to the store: its rows, then what it wrote ahead. The caller advances the store.
     pub fn apply(
         &self,
         timestamp: Timestamp,
         changes: &BTreeMap<GlobalId, Vec<(Row, Diff)>>,
-        commit: &Commit,
+        (commit, position): (&Commit, Position),
         tables: &BTreeMap<GlobalId, Arc<StoredTable>>,
     ) -> Result<(), Error> {
+        let system = self.system_changes((commit, position), tables)?;
         let mut all = Vec::new();
         for (id, rows) in changes {
             if let Some(table) = tables.get(id) {
-                let net: i64 = rows.iter().map(|(_, diff)| diff).sum();
-                *self.counts.write().entry(*id).or_insert(0) += net;
                 for (row, diff) in rows {
-                    all.extend(table.stored(row, *diff));
+                    all.extend(table.stored(&table.widened(row.clone()), *diff));
                 }
             }
         }
         for chunk in &commit.chunks {
             let id = GlobalId(chunk.collection as u32);
-            let Some(table) = tables.get(&id) else {
+            let Some(table) = tables.get(&id).filter(|table| table.has_rows()) else {
                 continue;
             };
-            if table.append_only && table.unique.is_empty() {
-                continue;
-            }
             for (row, diff) in self.read_chunk(chunk.position)? {
-                all.extend(table.stored(&row, diff));
+                all.extend(table.stored(&table.widened(row), diff));
                 if all.len() >= 64 * CHUNK_ROWS {
-                    self.apply_stored(timestamp, &std::mem::take(&mut all))?;
+                    self.apply_stored(timestamp, &std::mem::take(&mut all), &[])?;
                 }
             }
         }
-        self.apply_stored(timestamp, &all)?;
-        self.store.advance(timestamp);
+        self.apply_stored(timestamp, &all, &system)
+    }
+
+    /// What a commit changes beside rows: the catalog, pieces of append-only tables, row counts.
+    fn system_changes(
+        &self,
+        (commit, position): (&Commit, Position),
+        tables: &BTreeMap<GlobalId, Arc<StoredTable>>,
+    ) -> Result<Vec<System>, Error> {
+        let timestamp = Timestamp(commit.timestamp);
+        let mut system = Vec::new();
+        let own = [CATALOG_COLLECTION, SUSPENDED].map(|id| u64::from(id.0));
+        for payload in commit.payloads.iter().filter(|p| own.contains(&p.collection)) {
+            for change in codec::decode(&payload.bytes) {
+                let (row, diff) = change.map_err(Error::internal)?;
+                let key = match row.iter().next() {
+                    Some(Datum::Oid(id)) => id.to_be_bytes().to_vec(),
+                    _ => return Err(Error::internal("a system row without an id")),
+                };
+                system.push((payload.collection, key, row.bytes().to_vec(), diff));
+            }
+        }
+        for (id, pieces) in pieces::of(commit, position) {
+            let Some(table) = tables.get(&id) else {
+                continue;
+            };
+            if table.append_only {
+                system.extend(pieces.iter().zip(0..).map(|(piece, number)| {
+                    let key = pieces::key(timestamp, number).to_vec();
+                    (pieces::collection(id), key, pieces::value(piece), 1)
+                }));
+            } else if pieces.iter().any(|piece| piece.chunk) {
+                self.bulk.write().insert((timestamp, id), pieces);
+            }
+        }
+        for count in facts::rows_of(commit).map_err(Error::internal)? {
+            let net = count.inserted.wrapping_sub(count.deleted) as i64;
+            *self.counts.write().entry(count.collection).or_insert(0) += net;
+            let key = count.collection.0.to_be_bytes().to_vec();
+            system.push((COUNTS, key, vec![], net));
+        }
+        Ok(system)
+    }
+
+    /// Lets history before a time go.
+    pub fn set_since(&self, since: Timestamp) {
+        self.store.set_since(since);
+        let mut bulk = self.bulk.write();
+        while let Some(((timestamp, _), _)) = bulk.first_key_value()
+            && *timestamp < since
+        {
+            bulk.pop_first();
+        }
+    }
+
+    /// The rows of a collection of the system as of a time.
+    pub fn system_rows(&self, collection: GlobalId, as_of: Timestamp) -> Result<Vec<Row>, Error> {
+        let mut rows = Vec::new();
+        self.each_system(u64::from(collection.0), as_of, |_, value, _| {
+            rows.push(Row::from_bytes(value).map_err(|e| Error::internal(e.to_string()))?);
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// Takes over the row counts as of a time.
+    pub fn load_counts(&self, as_of: Timestamp) -> Result<(), Error> {
+        let mut counts = self.counts.write();
+        self.each_system(COUNTS, as_of, |key, _, count| {
+            if let Some(id) = key.first_chunk::<4>() {
+                counts.insert(GlobalId(u32::from_be_bytes(*id)), count);
+            }
+            Ok(())
+        })
+    }
+
+    fn each_system(
+        &self,
+        collection: u64,
+        as_of: Timestamp,
+        mut each: impl FnMut(&[u8], &[u8], Diff) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let all = (Bound::Unbounded, Bound::Unbounded);
+        for chunk in self
+            .store
+            .scan(collection, all, as_of, 0, 1)
+            .map_err(store_error)?
+        {
+            let chunk = chunk.map_err(store_error)?;
+            chunk.iter().try_for_each(|(k, v, d)| each(k, v, d))?;
+        }
         Ok(())
     }
 
-    fn apply_stored(&self, timestamp: Timestamp, changes: &[Stored]) -> Result<(), Error> {
-        let borrowed: Vec<Change<'_>> = changes
-            .iter()
-            .map(|s| Change {
-                collection: u64::from(s.collection.0),
-                key: &s.key,
-                value: &s.value,
-                diff: s.diff,
-            })
-            .collect();
+    fn apply_stored(
+        &self,
+        timestamp: Timestamp,
+        changes: &[Stored],
+        system: &[System],
+    ) -> Result<(), Error> {
+        let rows = changes.iter().map(|s| Change {
+            collection: u64::from(s.collection.0),
+            key: &s.key,
+            value: &s.value,
+            diff: s.diff,
+        });
+        let system = system.iter().map(|(collection, key, value, diff)| Change {
+            collection: *collection,
+            key,
+            value,
+            diff: *diff,
+        });
+        let borrowed: Vec<Change<'_>> = rows.chain(system).collect();
         if borrowed.is_empty() {
             return Ok(());
         }
@@ -201,6 +302,47 @@ impl Tables {
         Ok(rows)
     }
 
+    /// The row under a key by a scan, for a time that the key's own collection does not reach back to.
+    fn find_by_scan(
+        &self,
+        table: &StoredTable,
+        unique: &UniqueKey,
+        key: &[u8],
+        as_of: Timestamp,
+    ) -> Result<Option<Row>, Error> {
+        for chunk in self.scan(table.id, as_of, 0, 1) {
+            for (row, diff) in chunk.map_err(Error::internal)? {
+                let row = table.widened(row);
+                if diff > 0 && unique.key(&row.unpack()).as_deref() == Some(key) {
+                    return Ok(Some(row));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Changes of a table whose rows are in the store.
+    fn stored_history(
+        &self,
+        table: Arc<StoredTable>,
+        times: (Timestamp, Timestamp),
+        snapshot: bool,
+        shards: (usize, usize),
+    ) -> ChangeChunks {
+        let id = u64::from(table.id.0);
+        match self.store.history(id, times, snapshot, shards) {
+            Err(error) => Box::new(std::iter::once(Err(error.to_string()))),
+            Ok(scan) => Box::new(scan.map(move |chunk| {
+                let chunk = chunk.map_err(|e| e.to_string())?;
+                let rows = chunk.changes().map(|(key, value, time, diff)| {
+                    let row = table.row_of(key, value).map_err(|e| e.to_string())?;
+                    Ok((row, time, diff))
+                });
+                rows.collect()
+            })),
+        }
+    }
+
     fn reader(&self) -> Result<Reader, Error> {
         self.log
             .read()
@@ -216,6 +358,9 @@ impl Tables {
         key: &[u8],
         as_of: Timestamp,
     ) -> Result<Option<Row>, Error> {
+        if as_of < unique.since {
+            return self.find_by_scan(table, unique, key, as_of);
+        }
         let found = self
             .store
             .get(u64::from(unique.collection.0), key, as_of)
@@ -223,25 +368,11 @@ impl Tables {
         match found.iter().find(|(_, diff)| *diff > 0) {
             Some((value, _)) => {
                 let row = Row::from_bytes(value);
-                row.map(Some)
+                row.map(|row| Some(table.widened(row)))
                     .map_err(|e| Error::internal(format!("table {}: {e}", table.name)))
             }
             None => Ok(None),
         }
-    }
-
-    /// How often a row is in a table without a primary key.
-    pub fn multiplicity(
-        &self,
-        table: &StoredTable,
-        row: &Row,
-        as_of: Timestamp,
-    ) -> Result<Diff, Error> {
-        let found = self
-            .store
-            .get(u64::from(table.id.0), row.bytes(), as_of)
-            .map_err(store_error)?;
-        Ok(found.iter().map(|(_, diff)| *diff).sum())
     }
 
     /// The pieces of an append-only table with times in the range, that one of some readers takes.
@@ -252,23 +383,36 @@ impl Tables {
         up_to: Timestamp,
         shard: usize,
         shards: usize,
-    ) -> Vec<Appended> {
-        let appended = self.appended.read();
-        let all = appended.get(&id).map(Vec::as_slice).unwrap_or_default();
-        let from = all.partition_point(|p| p.timestamp <= after);
-        let to = all.partition_point(|p| p.timestamp <= up_to);
-        all[from.min(to)..to]
-            .iter()
-            .copied()
-            .skip(shard)
-            .step_by(shards.max(1))
-            .collect()
+    ) -> Pieces {
+        let (from, to) = (pieces::key(after.next(), 0), pieces::key(up_to, u32::MAX));
+        let range = (Bound::Included(&from[..]), Bound::Included(&to[..]));
+        if after >= up_to {
+            return Box::new(std::iter::empty());
+        }
+        // A piece never goes away: as of the end of time, all are there.
+        let scan = self
+            .store
+            .scan(pieces::collection(id), range, Timestamp::MAX, 0, 1);
+        let chunks = match scan {
+            Ok(scan) => scan,
+            Err(error) => return Box::new(std::iter::once(Err(error.to_string()))),
+        };
+        let read = |(key, value, _): (&[u8], &[u8], Diff)| {
+            pieces::read(key, value).ok_or_else(|| "a piece cannot be read".to_string())
+        };
+        let all = chunks.flat_map(move |chunk| match chunk {
+            Ok(chunk) => chunk.iter().map(read).collect::<Vec<_>>(),
+            Err(error) => vec![Err(error.to_string())],
+        });
+        Box::new(all.skip(shard).step_by(shards.max(1)))
     }
 
     /// The changes of those pieces, one piece at a time.
-    fn read_pieces(&self, id: GlobalId, pieces: Vec<Appended>) -> ChangeChunks {
+    fn read_pieces(&self, table: Arc<StoredTable>, pieces: Pieces) -> ChangeChunks {
+        let id = table.id;
         let reader = self.reader();
-        Box::new(pieces.into_iter().map(move |piece| {
+        Box::new(pieces.map(move |piece| {
+            let piece = piece?;
             let reader = reader.as_ref().map_err(|e| e.to_string())?;
             let bytes: Vec<_> = if piece.chunk {
                 vec![
@@ -292,7 +436,7 @@ impl Tables {
             for bytes in bytes {
                 for change in codec::decode(&bytes) {
                     let (row, diff) = change?;
-                    out.push((row, piece.timestamp, diff));
+                    out.push((table.widened(row), piece.timestamp, diff));
                 }
             }
             Ok(out)
@@ -307,7 +451,7 @@ impl TableReader for Tables {
         };
         if known.append_only {
             let pieces = self.pieces(table, Timestamp::MIN, as_of, shard, shards);
-            let changes = self.read_pieces(table, pieces);
+            let changes = self.read_pieces(known, pieces);
             return Box::new(changes.map(|chunk| {
                 Ok(chunk?
                     .into_iter()
@@ -349,22 +493,43 @@ impl TableReader for Tables {
         };
         if known.append_only {
             let pieces = self.pieces(table, after, up_to, shard, shards);
-            return self.read_pieces(table, pieces);
+            return self.read_pieces(known, pieces);
         }
-        match self.store.changes(u64::from(table.0), after, up_to) {
-            Err(error) => Box::new(std::iter::once(Err(error.to_string()))),
-            Ok(changes) => {
-                let own = changes.into_iter().skip(shard).step_by(shards.max(1));
-                let rows = own.map(move |change| {
-                    let row = known
-                        .row_of(&change.key, &change.value)
-                        .map_err(|e| e.to_string())?;
-                    Ok((row, change.time, change.diff))
-                });
-                let rows: Result<Vec<_>, String> = rows.collect();
-                Box::new(std::iter::once(rows))
-            }
+        let bulk = self.bulk.read().get(&(up_to, table)).cloned();
+        if let Some(pieces) = bulk.filter(|_| after == up_to.previous()) {
+            let own = pieces.into_iter().skip(shard).step_by(shards.max(1));
+            return self.read_pieces(known, Box::new(own.map(Ok)));
         }
+        self.stored_history(known, (after, up_to), false, (shard, shards))
+    }
+
+    fn history(
+        &self,
+        table: GlobalId,
+        as_of: Timestamp,
+        up_to: Timestamp,
+        shard: usize,
+        shards: usize,
+    ) -> ChangeChunks {
+        let Some(known) = self.get(table) else {
+            return Box::new(std::iter::empty());
+        };
+        if known.append_only {
+            let pieces = self.pieces(table, Timestamp::MIN, up_to, shard, shards);
+            let changes = self.read_pieces(known, pieces);
+            return Box::new(changes.map(move |chunk| {
+                let mut chunk = chunk?;
+                for (_, time, _) in &mut chunk {
+                    *time = (*time).max(as_of);
+                }
+                Ok(chunk)
+            }));
+        }
+        self.stored_history(known, (as_of, up_to), true, (shard, shards))
+    }
+
+    fn width(&self, table: GlobalId) -> Option<usize> {
+        self.get(table).map(|t| t.desc.arity())
     }
 
     fn estimate(&self, table: GlobalId) -> u64 {
@@ -395,6 +560,12 @@ impl Lookup for AsOf<'_> {
 }
 
 pub(crate) fn store_error(error: everview_store::StoreError) -> Error {
-    Error::new(everview_repr::SqlState::IO_ERROR, format!("the table store failed: {error}"))
+    let full = matches!(error, everview_store::StoreError::DiskFull(_));
+    let message = format!("the table store failed: {error}");
+    if full {
+        return Error::new(SqlState::DISK_FULL, message)
+            .with_hint("Free space on the disk of the data directory, and try again.");
+    }
+    Error::new(SqlState::IO_ERROR, message)
         .with_hint("Stop the server, delete the store folder in the data directory, and start again: it is rebuilt from the log.")
 }

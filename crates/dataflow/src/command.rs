@@ -40,6 +40,29 @@ pub trait TableReader: Send + Sync {
         shards: usize,
     ) -> ChangeChunks;
 
+    /// How many columns the table's rows have by now, where that can grow: `None` where it cannot. Rows read before are
+    /// not wider.
+    fn width(&self, _table: GlobalId) -> Option<usize> {
+        None
+    }
+
+    /// The rows as of a time, at that time, and the changes after it up to another, that one included; in no order.
+    fn history(
+        &self,
+        table: GlobalId,
+        as_of: Timestamp,
+        up_to: Timestamp,
+        shard: usize,
+        shards: usize,
+    ) -> ChangeChunks {
+        let rows = self.scan(table, as_of, shard, shards);
+        let dated = rows.map(move |chunk| {
+            let chunk = chunk?.into_iter();
+            Ok(chunk.map(|(row, diff)| (row, as_of, diff)).collect())
+        });
+        Box::new(dated.chain(self.changes(table, as_of, up_to, shard, shards)))
+    }
+
     /// About how many rows there are, for progress.
     fn estimate(&self, table: GlobalId) -> u64;
 }

@@ -3,12 +3,12 @@
 //! Invariant: every worker gets the same commands in the same order.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::Thread;
 
-use everview_repr::{GlobalId, Timestamp};
+use everview_repr::{EvalError, GlobalId, Timestamp};
 use parking_lot::Mutex;
 use timely::{CommunicationConfig, Config, WorkerConfig};
 
@@ -18,7 +18,7 @@ use crate::command::{
 };
 use crate::export::peek::Peek;
 use crate::export::reader::IndexReader;
-use crate::health::Health;
+use crate::health::{FailureHook, Health};
 use crate::worker;
 
 /// What workers and readers share of a dataflow.
@@ -65,7 +65,13 @@ pub struct Compute {
     reader: Arc<dyn TableReader>,
     guards: Mutex<Option<timely::communication::WorkerGuards<()>>>,
     entries: Mutex<BTreeMap<DataflowId, Entry>>,
+    /// One-off queries under way.
+    peeks: Mutex<Vec<Weak<Shared>>>,
+    on_failure: OnceLock<FailureListener>,
 }
+
+/// Told of every index that fails by its own fault, and why. Called by workers: it must not wait.
+pub type FailureListener = Arc<dyn Fn(GlobalId, &str) + Send + Sync>;
 
 impl Compute {
     /// Starts so many worker threads.
@@ -98,6 +104,8 @@ impl Compute {
             reader,
             guards: Mutex::new(Some(guards)),
             entries: Mutex::default(),
+            peeks: Mutex::default(),
+            on_failure: OnceLock::new(),
         })
     }
 
@@ -136,14 +144,18 @@ impl Compute {
             .map(|table| self.reader.estimate(*table))
             .sum();
         let shared = Arc::new(Shared {
-            health: Arc::default(),
+            health: Arc::new(Health::new(self.failure_hook(&export))),
             uppers: (0..self.count).map(|_| AtomicU64::new(0)).collect(),
             read: Arc::default(),
             estimate,
             as_of: as_of.0,
         });
         let (target, index) = self.target(export);
-        if !matches!(target, Target::Peek(_)) {
+        if matches!(target, Target::Peek(_)) {
+            let mut peeks = self.peeks.lock();
+            peeks.retain(|peek| peek.strong_count() > 0);
+            peeks.push(Arc::downgrade(&shared));
+        } else {
             let entry = Entry {
                 shared: Arc::clone(&shared),
                 index,
@@ -201,6 +213,58 @@ impl Compute {
                 )
             }
         }
+    }
+
+    /// Sets who is told of indexes that fail by their own fault; the first one stays.
+    pub fn on_failure(&self, listener: FailureListener) {
+        // A second listener would take the first one's place unseen.
+        let _ = self.on_failure.set(listener);
+    }
+
+    fn failure_hook(&self, export: &Export) -> Option<FailureHook> {
+        let (listener, Export::Index { id, .. }) = (self.on_failure.get()?.clone(), export) else {
+            return None;
+        };
+        let id = *id;
+        Some(Box::new(move |reason| listener(id, reason)))
+    }
+
+    /// Ends whatever takes most memory with an error: the one-off query that has read most, else the largest index. Gives
+    /// false if there is nothing to end.
+    pub fn shed(&self, error: &EvalError) -> bool {
+        let peeks: Vec<Arc<Shared>> = self.peeks.lock().iter().filter_map(Weak::upgrade).collect();
+        let live = |shared: &&Arc<Shared>| !shared.health.is_broken();
+        let query = peeks
+            .iter()
+            .filter(live)
+            .max_by_key(|shared| shared.read.load(Ordering::Relaxed));
+        let victim = query.cloned().or_else(|| {
+            let entries = self.entries.lock();
+            let indexes = entries.values().filter(|entry| live(&&entry.shared));
+            let size = |entry: &&Entry| entry.index.as_ref().map(|(_, reader)| reader.size().bytes);
+            let largest = indexes.filter(|e| e.index.is_some()).max_by_key(size);
+            largest.map(|entry| Arc::clone(&entry.shared))
+        });
+        if let Some(victim) = &victim {
+            victim.health.fail(error.clone());
+            self.workers
+                .lock()
+                .iter()
+                .for_each(|(_, thread)| thread.unpark());
+        }
+        victim.is_some()
+    }
+
+    /// The least time that a dataflow may still ask its tables for: later ones have been taken in by all.
+    pub fn behind(&self) -> Option<Timestamp> {
+        let entries = self.entries.lock();
+        let live = entries.values().filter(|e| !e.shared.health.is_broken());
+        let taken_in = live.map(|entry| {
+            let uppers = entry.shared.uppers.iter();
+            let upper = uppers.map(|upper| upper.load(Ordering::Acquire)).min();
+            Timestamp(upper.unwrap_or(0).saturating_sub(1).max(entry.shared.as_of))
+        });
+        taken_in.min()
     }
 
     /// Takes in commits, each with its own time: all times lie before `upper`, and not before the last `upper`.

@@ -1,21 +1,42 @@
-//! Where panics are caught: evaluating expressions of one dataflow.
+//! Whether a dataflow can be trusted, and where panics are caught: evaluating expressions of one dataflow.
 //!
 //! A dataflow that panicked is suspended: from then on it evaluates nothing and puts out nothing more, its
-//! workers drop it, and the reason stays to be shown. Others go on.
+//! workers drop it, and the reason stays to be shown. Others go on, but for those that read it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use everview_repr::{EvalError, SqlState};
 use parking_lot::Mutex;
 
+/// Told once when a dataflow fails by its own fault.
+pub type FailureHook = Box<dyn Fn(&str) + Send + Sync>;
+
 /// Whether a dataflow can be trusted, shared by its workers.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Health {
     broken: AtomicBool,
-    reason: Mutex<Option<String>>,
+    error: Mutex<Option<EvalError>>,
+    on_failure: Option<FailureHook>,
+}
+
+impl std::fmt::Debug for Health {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Health")
+            .field("error", &self.error.lock())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Health {
+    /// Of a dataflow whose own failures are told to `on_failure`.
+    pub fn new(on_failure: Option<FailureHook>) -> Health {
+        Health {
+            on_failure,
+            ..Health::default()
+        }
+    }
+
     /// Runs an evaluation; `None` if it panicked, or another one did before.
     #[inline]
     pub fn run<R>(&self, evaluate: impl FnOnce() -> R) -> Option<R> {
@@ -30,16 +51,34 @@ impl Health {
                     .map(|text| (*text).to_string())
                     .or_else(|| panic.downcast_ref::<String>().cloned());
                 let text = text.unwrap_or_else(|| "unknown cause".to_string());
-                self.suspend(format!("an expression could not be evaluated: {text}"));
+                let message = format!("an expression could not be evaluated: {text}");
+                self.fail(EvalError::new(SqlState::INTERNAL_ERROR, message));
                 None
             }
         }
     }
 
-    /// Suspends the dataflow. The first reason stays.
+    /// Suspends a dataflow that failed by its own fault, and would again. The first reason stays.
+    pub fn fail(&self, error: EvalError) {
+        let reason = error.message().to_string();
+        if self.set(error)
+            && let Some(hook) = &self.on_failure
+        {
+            hook(&reason);
+        }
+    }
+
+    /// Suspends a dataflow for a cause outside it. The first reason stays.
     pub fn suspend(&self, reason: String) {
-        self.reason.lock().get_or_insert(reason);
+        self.set(EvalError::new(SqlState::INTERNAL_ERROR, reason));
+    }
+
+    fn set(&self, error: EvalError) -> bool {
+        let mut first = self.error.lock();
+        let is_first = first.is_none();
+        first.get_or_insert(error);
         self.broken.store(true, Ordering::Release);
+        is_first
     }
 
     /// Whether it is suspended.
@@ -49,7 +88,12 @@ impl Health {
     }
 
     /// Why it is suspended.
+    pub fn error(&self) -> Option<EvalError> {
+        self.error.lock().clone()
+    }
+
+    /// Why it is suspended, in words.
     pub fn reason(&self) -> Option<String> {
-        self.reason.lock().clone()
+        self.error().map(|error| error.message().to_string())
     }
 }

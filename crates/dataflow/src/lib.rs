@@ -22,7 +22,7 @@ pub mod worker;
 pub use arrange::group::Direction;
 pub use arrange::publish::{ReadError, Size, prefix_end};
 pub use command::{Changes, DataflowDesc, DataflowId, Export, TableReader};
-pub use compute::{Compute, Status};
+pub use compute::{Compute, FailureListener, Status};
 pub use export::peek::PeekSender;
 pub use export::reader::{ArrangedSnapshot, IndexReader, IndexSnapshot};
 pub use export::subscribe::{

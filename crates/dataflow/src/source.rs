@@ -18,7 +18,7 @@ use timely::dataflow::Scope;
 use timely::dataflow::operators::generic::operator::source;
 use timely::scheduling::Activator;
 
-use crate::command::{ChangeChunks, Changes, RowChunks, TableReader};
+use crate::command::{ChangeChunks, Changes, TableReader};
 use crate::health::Health;
 use crate::render::streams::{Rows, Update};
 
@@ -34,9 +34,15 @@ pub struct Shard {
     pub of: usize,
 }
 
+/// Rows of given changes that wait in a feed; beyond, they are read again from where commits are kept.
+const MOST_HELD: usize = 1 << 17;
+
 /// Something to be read, in order.
 enum Item {
-    Scan,
+    /// The snapshot, and changes up to a time.
+    History {
+        up_to: Timestamp,
+    },
     Stored {
         after: Timestamp,
         up_to: Timestamp,
@@ -50,60 +56,72 @@ enum Item {
     Upper(u64),
 }
 
-/// What is being read.
-enum Reading {
-    Rows(RowChunks),
-    Changes(ChangeChunks),
-}
-
 /// One table's way into one dataflow, on one worker.
 pub struct Feed {
     table: GlobalId,
+    /// The columns that the dataflow was planned for; those added to the table since are left out.
+    width: usize,
     as_of: u64,
     until: Option<u64>,
     shard: Shard,
     queue: VecDeque<Item>,
-    reading: Option<Reading>,
+    reading: Option<ChangeChunks>,
+    /// Nothing is read, and nothing kept to be read, before it is open.
+    open: bool,
+    /// Rows of given changes in the queue.
+    held: usize,
     activator: Option<Activator>,
 }
 
 impl Feed {
-    /// A feed installed when all before `upper` had been advanced past.
-    pub fn new(table: GlobalId, as_of: u64, until: Option<u64>, shard: Shard, upper: u64) -> Feed {
-        let mut queue = VecDeque::new();
-        if as_of < upper {
-            queue.push_back(Item::Scan);
-            let ends = until.is_some_and(|until| until <= as_of + 1);
-            if as_of + 1 < upper && !ends {
-                let up_to = Timestamp(upper - 1);
-                queue.push_back(Item::Stored {
-                    after: Timestamp(as_of),
-                    up_to,
-                });
-            }
-            queue.push_back(Item::Upper(upper));
-        }
+    /// A feed that is not open yet.
+    pub fn new(
+        (table, width): (GlobalId, usize),
+        as_of: u64,
+        until: Option<u64>,
+        shard: Shard,
+    ) -> Feed {
         Feed {
             table,
+            width,
             as_of,
             until,
             shard,
-            queue,
+            queue: VecDeque::new(),
             reading: None,
+            open: false,
+            held: 0,
             activator: None,
+        }
+    }
+
+    /// Begins to read, when all before `upper` has been advanced past.
+    pub fn open(&mut self, upper: u64) {
+        self.open = true;
+        if self.as_of < upper {
+            let last = self.until.unwrap_or(u64::MAX).min(upper) - 1;
+            self.queue.push_back(Item::History {
+                up_to: Timestamp(last.max(self.as_of)),
+            });
+            self.queue.push_back(Item::Upper(upper));
+        }
+        if let Some(activator) = &self.activator {
+            activator.activate();
         }
     }
 
     /// Takes in an advance. Times up to `as_of` are part of the snapshot, which is read once they are complete.
     pub fn advance(&mut self, changes: &[(GlobalId, Changes)], lower: u64, upper: u64) {
-        if self.until.is_some_and(|until| until <= lower) {
+        if !self.open || self.until.is_some_and(|until| until <= lower) {
             return;
         }
         if upper <= self.as_of {
             return;
         }
         if lower <= self.as_of {
-            self.queue.push_back(Item::Scan);
+            self.queue.push_back(Item::History {
+                up_to: Timestamp(self.as_of),
+            });
         }
         for (_, changes) in changes.iter().filter(|(table, _)| *table == self.table) {
             self.queue.push_back(match changes {
@@ -117,6 +135,7 @@ impl Feed {
                 Changes::Rows(rows) => {
                     let Shard { index, of } = self.shard;
                     let (next, end) = (rows.len() * index / of, rows.len() * (index + 1) / of);
+                    self.held += end - next;
                     Item::Given {
                         rows: Arc::clone(rows),
                         next,
@@ -129,9 +148,38 @@ impl Feed {
             Some(Item::Upper(last)) => *last = upper,
             _ => self.queue.push_back(Item::Upper(upper)),
         }
+        if self.held > MOST_HELD {
+            self.let_go(upper);
+        }
         if let Some(activator) = &self.activator {
             activator.activate();
         }
+    }
+
+    /// Forgets what was given beyond what is read now, to be read again: so memory does not grow while a feed is behind.
+    fn let_go(&mut self, upper: u64) {
+        let is_upper = |item: &Item| match item {
+            Item::Upper(upper) => Some(*upper),
+            _ => None,
+        };
+        let first = self.queue.iter().enumerate();
+        let first = first
+            .filter_map(|(n, item)| Some((n, is_upper(item)?)))
+            .next();
+        let Some((n, reached)) = first.filter(|(_, reached)| *reached < upper) else {
+            return;
+        };
+        self.queue.truncate(n + 1);
+        let given = self.queue.iter().map(|item| match item {
+            Item::Given { next, end, .. } => end - next,
+            _ => 0,
+        });
+        self.held = given.sum();
+        self.queue.push_back(Item::Stored {
+            after: Timestamp((reached - 1).max(self.as_of)),
+            up_to: Timestamp(upper - 1),
+        });
+        self.queue.push_back(Item::Upper(upper));
     }
 
     /// Whether a row of the future of `as_of` belongs here.
@@ -145,40 +193,51 @@ impl Feed {
         reader: &dyn TableReader,
         out: &mut Vec<Update>,
     ) -> Result<Option<u64>, String> {
+        let moved = self.read_wide(reader, out)?;
+        // Asked after the read, so that no row is wider than the answer.
+        if reader
+            .width(self.table)
+            .is_some_and(|width| width > self.width)
+        {
+            for (row, _, _) in out.iter_mut() {
+                *row = Row::pack(row.iter().take(self.width));
+            }
+        }
+        Ok(moved)
+    }
+
+    fn read_wide(
+        &mut self,
+        reader: &dyn TableReader,
+        out: &mut Vec<Update>,
+    ) -> Result<Option<u64>, String> {
         if let Some(reading) = &mut self.reading {
-            match reading {
-                Reading::Rows(chunks) => match chunks.next() {
-                    Some(chunk) => {
-                        let as_of = self.as_of;
-                        out.extend(chunk?.into_iter().map(|(row, diff)| (row, as_of, diff)));
-                    }
-                    None => self.reading = None,
-                },
-                Reading::Changes(chunks) => match chunks.next() {
-                    Some(chunk) => {
-                        let chunk = chunk?;
-                        let rows = chunk
-                            .into_iter()
-                            .map(|(row, time, diff)| (row, time.0, diff));
-                        out.extend(rows.filter(|(_, time, _)| self.takes(*time)));
-                    }
-                    None => self.reading = None,
-                },
+            match reading.next() {
+                Some(chunk) => {
+                    let rows = chunk?
+                        .into_iter()
+                        .map(|(row, time, diff)| (row, time.0, diff));
+                    out.extend(
+                        rows.filter(|(_, time, _)| *time <= self.as_of || self.takes(*time)),
+                    );
+                }
+                None => self.reading = None,
             }
             return Ok(None);
         }
         let Shard { index, of } = self.shard;
         match self.queue.pop_front() {
-            Some(Item::Scan) => {
-                let chunks = reader.scan(self.table, Timestamp(self.as_of), index, of);
-                self.reading = Some(Reading::Rows(chunks));
+            Some(Item::History { up_to }) => {
+                let as_of = Timestamp(self.as_of);
+                self.reading = Some(reader.history(self.table, as_of, up_to, index, of));
             }
             Some(Item::Stored { after, up_to }) if after < up_to => {
                 let chunks = reader.changes(self.table, after, up_to, index, of);
-                self.reading = Some(Reading::Changes(chunks));
+                self.reading = Some(chunks);
             }
             Some(Item::Given { rows, next, end }) => {
                 let stop = end.min(next + GIVEN_ROWS);
+                self.held -= stop - next;
                 let taken = rows[next..stop]
                     .iter()
                     .filter(|(_, time, _)| self.takes(time.0));

@@ -24,6 +24,10 @@ use crate::export::{peek, subscribe};
 use crate::render::context::{Context, Import};
 use crate::source::{self, Feed, Shard};
 
+/// Indexes that read their tables at the same time; others wait for their turn, in the order of their creation, which
+/// is that of dependence. So memory in use while a server starts is that of a few.
+const MOST_HYDRATING: usize = 4;
+
 /// Runs a worker until it is shut down.
 pub(crate) fn run(timely: &mut Timely, commands: Receiver<Command>, tables: Arc<dyn TableReader>) {
     let mut worker = Worker {
@@ -68,6 +72,8 @@ struct Dataflow {
     /// What timely knows it by; absent once it is suspended.
     running: Option<usize>,
     feeds: Vec<Rc<RefCell<Feed>>>,
+    /// Its feeds are not open yet.
+    waiting: bool,
     exported: Option<Exported>,
     /// End imports when dropped.
     buttons: Vec<ImportButton<u64>>,
@@ -108,6 +114,7 @@ impl Worker {
         let id = installation.id;
         let mut dataflow = Dataflow {
             feeds: Vec::new(),
+            waiting: matches!(installation.target, Target::Index { .. }),
             running: None,
             exported: None,
             buttons: Vec::new(),
@@ -135,7 +142,32 @@ impl Worker {
         if let Target::Index { id: index, .. } = &installation.target {
             self.exports.insert(*index, id);
         }
+        if !dataflow.waiting {
+            dataflow.open(self.upper);
+        }
         self.dataflows.insert(id, dataflow);
+        self.admit();
+    }
+
+    /// Opens the feeds of the next indexes, if not too many are hydrating.
+    fn admit(&mut self) {
+        let worker = self.shard.index;
+        let mut hydrating = 0;
+        for dataflow in self.dataflows.values_mut() {
+            let shared = Arc::clone(&dataflow.installation.shared);
+            let is_index = matches!(dataflow.installation.target, Target::Index { .. });
+            if !is_index || dataflow.feeds.is_empty() || shared.health.is_broken() {
+                continue;
+            }
+            if dataflow.waiting && hydrating < MOST_HYDRATING {
+                dataflow.open(self.upper);
+            }
+            let upper = shared.uppers[worker].load(Ordering::Relaxed);
+            hydrating += usize::from(upper <= dataflow.installation.as_of.0);
+            if hydrating >= MOST_HYDRATING {
+                return;
+            }
+        }
     }
 
     /// Whether all indexes that a dataflow imports are there and show its `as_of`.
@@ -162,8 +194,8 @@ impl Worker {
             installation.as_of.0,
             installation.until.map(|until| until.0),
         );
-        for table in installation.plan.sources.keys() {
-            let feed = Feed::new(*table, as_of, until, self.shard, self.upper);
+        for (table, width) in &installation.plan.sources {
+            let feed = Feed::new((*table, *width), as_of, until, self.shard);
             let feed = Rc::new(RefCell::new(feed));
             dataflow.feeds.push(Rc::clone(&feed));
             let (tables, health) = (Arc::clone(&self.tables), Arc::clone(&context.health));
@@ -255,6 +287,7 @@ impl Worker {
 
     /// After a round: shows what is new, and clears away what has ended or failed.
     fn settle(&mut self, timely: &mut Timely) {
+        self.suspend_readers();
         let worker = self.shard.index;
         let mut ended = Vec::new();
         for (id, dataflow) in &mut self.dataflows {
@@ -279,12 +312,34 @@ impl Worker {
                 ended.push(*id);
             }
         }
+        self.admit();
         for id in ended {
             // All its operators have ended or are about to; its sinks have answered.
             if let Some(dataflow) = self.dataflows.get(&id)
                 && dataflow.is_over(timely)
             {
                 self.dataflows.remove(&id);
+            }
+        }
+    }
+
+    /// What reads a suspended index cannot be right: it is suspended with it, before the index is taken apart.
+    fn suspend_readers(&mut self) {
+        // In order of creation, so that readers of readers follow in the same pass.
+        let mut broken = BTreeMap::new();
+        for dataflow in self.dataflows.values() {
+            let Installation { plan, shared, .. } = &*dataflow.installation;
+            let read = plan.imports.values().flatten();
+            let cause = read.filter_map(|(index, _)| broken.get(index)).next();
+            if let (Some(cause), false) = (cause, shared.health.is_broken()) {
+                shared
+                    .health
+                    .suspend(format!("it reads {cause}, which is suspended"));
+            }
+            if let (true, Target::Index { id, .. }) =
+                (shared.health.is_broken(), &dataflow.installation.target)
+            {
+                broken.insert(*id, dataflow.installation.name.clone());
             }
         }
     }
@@ -314,6 +369,14 @@ impl Worker {
 }
 
 impl Dataflow {
+    /// Lets its tables flow in, when all commits before `upper` have been taken in.
+    fn open(&mut self, upper: u64) {
+        self.waiting = false;
+        for feed in &self.feeds {
+            feed.borrow_mut().open(upper);
+        }
+    }
+
     /// Whether timely is through with it.
     fn is_over(&self, timely: &Timely) -> bool {
         self.running
@@ -333,13 +396,14 @@ impl Dataflow {
     /// Takes a dataflow apart that failed, and tells its readers.
     fn suspend(&mut self, timely: &mut Timely) {
         self.end(timely);
-        let reason = self.installation.shared.health.reason().unwrap_or_default();
+        let unknown = || EvalError::new(SqlState::INTERNAL_ERROR, "unknown cause");
+        let error = self.installation.shared.health.error();
+        let error = error.unwrap_or_else(unknown);
         tracing::error!(
             dataflow = self.installation.name,
-            reason,
+            reason = %error.message(),
             "a dataflow was suspended"
         );
-        let error = EvalError::new(SqlState::INTERNAL_ERROR, reason);
         match &self.installation.target {
             Target::Index { .. } => {}
             Target::Subscribe(sink) => sink.stop(SubscribeError::Eval(error)),

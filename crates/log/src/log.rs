@@ -202,6 +202,11 @@ impl Log {
         }
     }
 
+    /// What the next commit's timestamp has to be above: the newest commit or lease, in microseconds.
+    pub fn floor(&self) -> u64 {
+        self.writer.lock().floor
+    }
+
     /// Why the log takes no more writes, if it does not.
     pub fn poisoned(&self) -> Option<String> {
         self.writer.lock().poison.clone()

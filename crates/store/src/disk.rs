@@ -16,10 +16,10 @@ use crate::error::StoreError;
 const MANIFEST: &[u8] = &[0; 4];
 
 /// Raised when keys, histories or manifest change; an older store is built anew.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Up to where the store on disk is complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Manifest {
     /// Every change up to this time is here.
     pub complete: u64,
@@ -27,14 +27,17 @@ pub(crate) struct Manifest {
     pub partial: bool,
     /// The earliest readable time.
     pub since: u64,
+    /// What the caller wants back with `complete`.
+    pub mark: Vec<u8>,
 }
 
 impl Manifest {
-    fn encode(self) -> Vec<u8> {
+    fn encode(&self) -> Vec<u8> {
         let mut out = FORMAT.to_le_bytes().to_vec();
         out.extend_from_slice(&self.complete.to_le_bytes());
         out.extend_from_slice(&self.since.to_le_bytes());
         out.push(u8::from(self.partial));
+        out.extend_from_slice(&self.mark);
         out
     }
 
@@ -42,14 +45,16 @@ impl Manifest {
         let (format, rest) = bytes.split_first_chunk::<4>()?;
         let (complete, rest) = rest.split_first_chunk::<8>()?;
         let (since, rest) = rest.split_first_chunk::<8>()?;
-        if u32::from_le_bytes(*format) != FORMAT || rest.len() != 1 {
+        let (partial, mark) = rest.split_first()?;
+        if u32::from_le_bytes(*format) != FORMAT {
             return None;
         }
         let (complete, since) = (u64::from_le_bytes(*complete), u64::from_le_bytes(*since));
         Some(Manifest {
             complete,
-            partial: rest[0] != 0,
+            partial: *partial != 0,
             since,
+            mark: mark.to_vec(),
         })
     }
 }
@@ -155,7 +160,7 @@ impl Disk {
     /// Writes what `fill` puts, in strictly ascending order of stored key, and the manifest, as one step.
     pub fn ingest(
         &self,
-        manifest: Manifest,
+        manifest: &Manifest,
         fill: impl FnOnce(&mut Ingest<'_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let path = &self.path;

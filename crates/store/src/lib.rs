@@ -32,7 +32,7 @@ mod worker;
 
 pub use error::StoreError;
 pub use scan::{Chunk, Scan};
-pub use store::{Change, HistoricalChange, Options, Store};
+pub use store::{Change, Complete, Options, Store};
 
 #[cfg(test)]
 mod tests;

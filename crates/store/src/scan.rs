@@ -9,7 +9,8 @@ use std::sync::Arc;
 use crate::disk::{DiskRange, DiskView};
 use crate::error::StoreError;
 use crate::run::{Entry, Merge, Run};
-use crate::update::{range_end, range_start, resolve, split};
+use crate::update::{range_end, range_start, resolve, split, take_update};
+use everview_repr::Timestamp;
 
 /// About how many bytes a [`Chunk`] has.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -18,17 +19,24 @@ const CHUNK_BYTES: usize = 256 << 10;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Chunk {
     bytes: Vec<u8>,
-    rows: Vec<(u32, u32, i64)>,
+    rows: Vec<(u32, u32, u64, i64)>,
 }
 
 impl Chunk {
     /// Each row's key, value and diff. A key with several values comes once for each.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8], i64)> {
+        self.changes()
+            .map(|(key, value, _, diff)| (key, value, diff))
+    }
+
+    /// Each change's key, value, time and diff.
+    pub fn changes(&self) -> impl Iterator<Item = (&[u8], &[u8], Timestamp, i64)> {
         let mut at = 0;
-        self.rows.iter().map(move |&(key, value, diff)| {
+        self.rows.iter().map(move |&(key, value, time, diff)| {
             let (start, middle) = (at, at + key as usize);
             at = middle + value as usize;
-            (&self.bytes[start..middle], &self.bytes[middle..at], diff)
+            let (key, value) = (&self.bytes[start..middle], &self.bytes[middle..at]);
+            (key, value, Timestamp(time), diff)
         })
     }
 
@@ -42,10 +50,11 @@ impl Chunk {
         self.rows.is_empty()
     }
 
-    fn push(&mut self, key: &[u8], value: &[u8], diff: i64) {
+    fn push(&mut self, key: &[u8], value: &[u8], time: u64, diff: i64) {
         self.bytes.extend_from_slice(key);
         self.bytes.extend_from_slice(value);
-        self.rows.push((key.len() as u32, value.len() as u32, diff));
+        self.rows
+            .push((key.len() as u32, value.len() as u32, time, diff));
     }
 }
 
@@ -53,6 +62,28 @@ impl Chunk {
 pub(crate) struct Request<'a> {
     pub collection: u64,
     pub range: (Bound<&'a [u8]>, Bound<&'a [u8]>),
+}
+
+/// Which part of each key's history is given.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    /// What there was at this time.
+    pub snapshot: Option<u64>,
+    /// Changes after this time,
+    pub after: u64,
+    /// and up to this one.
+    pub up_to: u64,
+}
+
+impl Times {
+    /// What there is at a time.
+    pub fn at(time: u64) -> Times {
+        Times {
+            snapshot: Some(time),
+            after: time,
+            up_to: time,
+        }
+    }
 }
 
 /// Every key of a range with its joined history, from memory and disk.
@@ -161,11 +192,11 @@ impl Walk {
     }
 }
 
-/// Iterates over a collection's rows at one time, a chunk at a time.
+/// Iterates over a collection's rows at one time, or its changes, a chunk at a time.
 pub struct Scan {
     walk: Option<Walk>,
     range: (Bound<Vec<u8>>, Bound<Vec<u8>>),
-    as_of: u64,
+    times: Times,
     shard: usize,
     shards: usize,
 }
@@ -175,14 +206,14 @@ impl Scan {
         runs: &[Arc<Run>],
         disk: &DiskView,
         request: &Request<'_>,
-        as_of: u64,
+        times: Times,
         (shard, shards): (usize, usize),
     ) -> Result<Scan, StoreError> {
         let owned = |bound: Bound<&[u8]>| bound.map(<[u8]>::to_vec);
         Ok(Scan {
             walk: Some(Walk::new(runs, disk, request)?),
             range: (owned(request.range.0), owned(request.range.1)),
-            as_of,
+            times,
             shard,
             shards: shards.max(1),
         })
@@ -193,7 +224,7 @@ impl Scan {
         Scan {
             walk: None,
             range: (Bound::Unbounded, Bound::Unbounded),
-            as_of: 0,
+            times: Times::at(0),
             shard: 0,
             shards: 1,
         }
@@ -205,13 +236,25 @@ impl Scan {
                 if self.shards > 1 && shard_of(stored) % self.shards as u64 != self.shard as u64 {
                     return Ok(());
                 }
-                resolve(history, self.as_of, |carried, diff| {
+                let mut push = |carried, time, diff| {
                     let (key, value) = split(stored, carried)?;
                     if in_range(&self.range, key) {
-                        chunk.push(key, value, diff);
+                        chunk.push(key, value, time, diff);
                     }
                     Ok(())
-                })
+                };
+                if let Some(as_of) = self.times.snapshot {
+                    resolve(history, as_of, |carried, diff| push(carried, as_of, diff))?;
+                }
+                let (mut rest, times) = (history, self.times);
+                while times.after < times.up_to
+                    && let Some(update) = take_update(&mut rest)?
+                {
+                    if update.time > times.after && update.time <= times.up_to {
+                        push(update.value, update.time, update.diff)?;
+                    }
+                }
+                Ok(())
             })?;
             if !more {
                 return Ok(false);

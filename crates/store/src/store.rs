@@ -16,8 +16,8 @@ use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 use crate::disk::{Disk, DiskView, Manifest};
 use crate::error::StoreError;
 use crate::run::Run;
-use crate::scan::{Request, Scan, Walk};
-use crate::update::{put_key, resolve, split, take_update};
+use crate::scan::{Request, Scan, Times};
+use crate::update::{put_key, resolve, split};
 use crate::worker;
 
 /// How the store is kept.
@@ -31,6 +31,8 @@ pub struct Options {
     pub cache_bytes: u64,
     /// Merges of runs up to this many bytes happen while applying. 4 MiB.
     pub inline_merge_bytes: usize,
+    /// From this many bytes on, changes are written out as soon as no more come for half a second. 1 MiB.
+    pub idle_bytes: usize,
 }
 
 impl Default for Options {
@@ -40,6 +42,7 @@ impl Default for Options {
             frozen_limit: 2,
             cache_bytes: 64 << 20,
             inline_merge_bytes: 4 << 20,
+            idle_bytes: 1 << 20,
         }
     }
 }
@@ -57,17 +60,13 @@ pub struct Change<'a> {
     pub diff: i64,
 }
 
-/// A change as [`Store::changes`] gives it back.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct HistoricalChange {
-    /// When it was committed.
-    pub time: Timestamp,
-    /// Its key.
-    pub key: Vec<u8>,
-    /// Its value.
-    pub value: Vec<u8>,
-    /// How many of the value came or went.
-    pub diff: i64,
+/// How far an opened store goes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Complete {
+    /// Every commit up to this time is in it; 0 for an empty store.
+    pub upto: Timestamp,
+    /// What the caller gave to [`Store::advance`] with that time.
+    pub mark: Vec<u8>,
 }
 
 /// A cache of the log: rows by collection and key, with recent history. One thread applies, any number read.
@@ -100,6 +99,8 @@ pub(crate) struct View {
     pub dropped: Arc<BTreeSet<u64>>,
     pub since: u64,
     pub complete: u64,
+    /// What the caller gave with `complete`.
+    pub mark: Arc<[u8]>,
 }
 
 /// Runs that will be written together.
@@ -107,6 +108,7 @@ pub(crate) struct Frozen {
     pub runs: Vec<Arc<Run>>,
     /// What will be complete once they are.
     pub complete: u64,
+    pub mark: Arc<[u8]>,
     pub partial: bool,
 }
 
@@ -130,11 +132,11 @@ pub(crate) struct Control {
 
 impl Store {
     /// Opens the store in `dir`, or an empty one if there is none or it is damaged. The caller replays every commit
-    /// after the timestamp that comes with it, which is 0 for an empty store.
+    /// after the timestamp that comes with it.
     pub fn open(
         dir: impl Into<PathBuf>,
         options: Options,
-    ) -> Result<(Store, Timestamp), StoreError> {
+    ) -> Result<(Store, Complete), StoreError> {
         let (disk, mut manifest) = Disk::open(&dir.into(), options.cache_bytes)?;
         if manifest.partial {
             // A crash in the middle of a large transaction: what is there of it comes again.
@@ -147,6 +149,11 @@ impl Store {
             dropped: Arc::new(BTreeSet::new()),
             since: manifest.since,
             complete: manifest.complete,
+            mark: manifest.mark.as_slice().into(),
+        };
+        let complete = Complete {
+            upto: Timestamp(manifest.complete),
+            mark: manifest.mark.clone(),
         };
         let control = Control {
             applied: manifest.complete,
@@ -173,7 +180,7 @@ impl Store {
                 shared,
                 worker: Some(worker),
             },
-            Timestamp(manifest.complete),
+            complete,
         ))
     }
 
@@ -182,16 +189,12 @@ impl Store {
         Disk::remove(dir)
     }
 
-    /// Applies a whole commit. Waits only when the disk is behind by [`Options::frozen_limit`] flushes. After
-    /// [`StoreError::DiskFull`] nothing was applied and the call can be repeated.
-    pub fn apply(&self, time: Timestamp, changes: &[Change<'_>]) -> Result<(), StoreError> {
-        self.apply_part(time, changes)?;
-        self.advance(time);
-        Ok(())
-    }
-
-    /// Applies some of the changes of a large commit; more parts of the same time may follow. [`Store::advance`] ends
-    /// it. Only reads at `time` or later see the parts.
+    /// Applies a whole commit, or some of the changes of a large one; more parts of the same time may follow.
+    /// [`Store::advance`] ends it. Only reads at `time` or later see the parts.
+    ///
+    /// Waits only when the disk is behind by [`Options::frozen_limit`] flushes. While the disk takes nothing, four times
+    /// [`Options::memtable_bytes`] gather in memory before it waits: ask [`Store::check_room`] before a commit is made
+    /// durable.
     pub fn apply_part(&self, time: Timestamp, changes: &[Change<'_>]) -> Result<(), StoreError> {
         let run = Run::from_changes(time, changes);
         let mut control = self.shared.control.lock();
@@ -216,52 +219,55 @@ impl Store {
         Ok(())
     }
 
-    /// Says that every change up to `time` was applied.
-    pub fn advance(&self, time: Timestamp) {
+    /// Says that every change up to `time` was applied. The next open gives back `mark` with the time that it reports.
+    pub fn advance(&self, time: Timestamp, mark: &[u8]) {
         let mut control = self.shared.control.lock();
         let mut view = View::clone(&self.shared.view());
-        view.complete = view.complete.max(time.0);
+        if time.0 >= view.complete {
+            view.complete = time.0;
+            view.mark = mark.into();
+        }
         control.applied = control.applied.max(time.0);
         self.shared.publish(&control, view);
         if control.active_bytes >= self.shared.options.memtable_bytes
             && self.shared.view().frozen.len() < self.shared.options.frozen_limit
         {
-            self.freeze(&mut control);
+            self.shared.freeze(&mut control);
+        }
+        if control.active_bytes >= self.shared.options.idle_bytes {
+            self.shared.wake.notify_all();
+        }
+    }
+
+    /// Whether more may be applied: an error while memory is full and the disk takes nothing.
+    pub fn check_room(&self) -> Result<(), StoreError> {
+        let control = self.shared.control.lock();
+        let full = control.active_bytes >= self.shared.options.memtable_bytes
+            && self.shared.view().frozen.len() >= self.shared.options.frozen_limit;
+        match (&control.failed, &control.stalled) {
+            (Some(error), _) => Err(error.clone()),
+            (None, Some(error)) if full => Err(error.clone()),
+            _ => Ok(()),
         }
     }
 
     /// Freezes full runs, once there is room for them among those that wait for the disk.
     fn wait_for_room(&self, control: &mut MutexGuard<'_, Control>) -> Result<(), StoreError> {
+        let bytes = self.shared.options.memtable_bytes;
         loop {
             if let Some(error) = &control.failed {
                 return Err(error.clone());
             }
-            if control.active_bytes < self.shared.options.memtable_bytes {
+            let stalled = control.stalled.is_some();
+            if control.active_bytes < if stalled { 4 * bytes } else { bytes } {
                 return Ok(());
             }
             if self.shared.view().frozen.len() < self.shared.options.frozen_limit {
-                self.freeze(control);
+                self.shared.freeze(control);
                 return Ok(());
-            }
-            if let Some(error) = &control.stalled {
-                return Err(error.clone());
             }
             self.shared.progress.wait(control);
         }
-    }
-
-    fn freeze(&self, control: &mut MutexGuard<'_, Control>) {
-        let mut view = View::clone(&self.shared.view());
-        let runs = std::mem::take(&mut view.active);
-        let partial = control.applied > view.complete;
-        view.frozen.push(Arc::new(Frozen {
-            runs,
-            complete: view.complete,
-            partial,
-        }));
-        control.active_bytes = 0;
-        self.shared.publish(control, view);
-        self.shared.wake.notify_all();
     }
 
     /// The values of `key` at `as_of`, each with its count, in order of value. Empty if there is none.
@@ -307,63 +313,49 @@ impl Store {
         shard: usize,
         shards: usize,
     ) -> Result<Scan, StoreError> {
-        let view = self.readable(as_of)?;
+        self.walk(
+            collection,
+            range,
+            as_of,
+            Times::at(as_of.0),
+            (shard, shards),
+        )
+    }
+
+    /// The changes of a collection after `from` and up to `to`, streaming, by key; with `snapshot`, first of each key
+    /// what there was at `from`, at that time. Needs `from` at or after [`Store::since`]. Passes over all keys. Shards are
+    /// as in [`Store::scan`].
+    pub fn history(
+        &self,
+        collection: u64,
+        (from, to): (Timestamp, Timestamp),
+        snapshot: bool,
+        (shard, shards): (usize, usize),
+    ) -> Result<Scan, StoreError> {
+        let times = Times {
+            snapshot: snapshot.then_some(from.0),
+            after: from.0,
+            up_to: to.0,
+        };
+        let range = (Bound::Unbounded, Bound::Unbounded);
+        self.walk(collection, range, from, times, (shard, shards))
+    }
+
+    fn walk(
+        &self,
+        collection: u64,
+        range: (Bound<&[u8]>, Bound<&[u8]>),
+        from: Timestamp,
+        times: Times,
+        shards: (usize, usize),
+    ) -> Result<Scan, StoreError> {
+        let view = self.readable(from)?;
         if view.dropped.contains(&collection) {
             return Ok(Scan::empty());
         }
         let runs: Vec<Arc<Run>> = view.runs().cloned().collect();
         let request = Request { collection, range };
-        self.note(Scan::new(
-            &runs,
-            &view.disk,
-            &request,
-            as_of.0,
-            (shard, shards),
-        ))
-    }
-
-    /// The changes of a collection after `from` and up to `to`, by time, then key, then value, summed up per time. Needs
-    /// `from` at or after [`Store::since`]. Reads the whole collection and holds the changes in memory.
-    pub fn changes(
-        &self,
-        collection: u64,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<Vec<HistoricalChange>, StoreError> {
-        let view = self.readable(from)?;
-        let mut changes = Vec::new();
-        if view.dropped.contains(&collection) {
-            return Ok(changes);
-        }
-        let runs: Vec<Arc<Run>> = view.runs().cloned().collect();
-        let request = Request {
-            collection,
-            range: (Bound::Unbounded, Bound::Unbounded),
-        };
-        let mut walk = self.note(Walk::new(&runs, &view.disk, &request))?;
-        loop {
-            let step = walk.next(|stored, mut history| {
-                while let Some(update) = take_update(&mut history)? {
-                    if update.time > from.0 && update.time <= to.0 {
-                        let (key, value) = split(stored, update.value)?;
-                        let (key, value) = (key.to_vec(), value.to_vec());
-                        let (time, diff) = (Timestamp(update.time), update.diff);
-                        changes.push(HistoricalChange {
-                            time,
-                            key,
-                            value,
-                            diff,
-                        });
-                    }
-                }
-                Ok(())
-            });
-            if !self.note(step)? {
-                break;
-            }
-        }
-        changes.sort();
-        Ok(sum_up(changes))
+        self.note(Scan::new(&runs, &view.disk, &request, times, shards))
     }
 
     /// Lets history before `since` be forgotten, as far as it is complete. Reads before it fail from now on.
@@ -412,7 +404,7 @@ impl Store {
         let view = self.shared.view();
         let target = view.complete;
         if !view.active.is_empty() || target > control.on_disk.complete {
-            self.freeze(&mut control);
+            self.shared.freeze(&mut control);
         }
         while !self.shared.view().frozen.is_empty() || !control.purge.is_empty() {
             if let Some(error) = control.failed.as_ref().or(control.stalled.as_ref()) {
@@ -421,6 +413,11 @@ impl Store {
             self.shared.progress.wait(&mut control);
         }
         Ok(())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     fn readable(&self, as_of: Timestamp) -> Result<Arc<View>, StoreError> {
@@ -465,6 +462,21 @@ impl Shared {
         self.view.read().clone()
     }
 
+    /// Hands what is in memory to the worker.
+    pub fn freeze(&self, control: &mut MutexGuard<'_, Control>) {
+        let mut view = View::clone(&self.view());
+        let runs = std::mem::take(&mut view.active);
+        view.frozen.push(Arc::new(Frozen {
+            runs,
+            complete: view.complete,
+            mark: view.mark.clone(),
+            partial: control.applied > view.complete,
+        }));
+        control.active_bytes = 0;
+        self.publish(control, view);
+        self.wake.notify_all();
+    }
+
     /// Shows readers a new view. The guard proves that no one else is changing it.
     pub fn publish(&self, _control: &MutexGuard<'_, Control>, view: View) {
         *self.view.write() = Arc::new(view);
@@ -495,21 +507,4 @@ fn push_run(view: &mut View, run: Run, limit: usize) -> Result<(), StoreError> {
         view.active.push(Arc::new(merged));
     }
     Ok(())
-}
-
-fn sum_up(changes: Vec<HistoricalChange>) -> Vec<HistoricalChange> {
-    let mut summed: Vec<HistoricalChange> = Vec::with_capacity(changes.len());
-    for change in changes {
-        match summed.last_mut() {
-            Some(last)
-                if (last.time, &last.key, &last.value)
-                    == (change.time, &change.key, &change.value) =>
-            {
-                last.diff = last.diff.wrapping_add(change.diff);
-            }
-            _ => summed.push(change),
-        }
-    }
-    summed.retain(|change| change.diff != 0);
-    summed
 }

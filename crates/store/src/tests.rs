@@ -4,6 +4,7 @@ mod bulk;
 mod damage;
 mod model;
 mod reading;
+mod room;
 
 use std::ops::Bound;
 use std::path::Path;
@@ -19,11 +20,13 @@ fn tiny() -> Options {
         frozen_limit: 2,
         cache_bytes: 1 << 20,
         inline_merge_bytes: 300,
+        idle_bytes: usize::MAX,
     }
 }
 
 fn open(dir: &Path, options: Options) -> (Store, Timestamp) {
-    Store::open(dir.join("store"), options).unwrap()
+    let (store, complete) = Store::open(dir.join("store"), options).unwrap();
+    (store, complete.upto)
 }
 
 fn put<'a>(collection: u64, key: &'a [u8], value: &'a [u8]) -> Change<'a> {
@@ -45,6 +48,13 @@ fn take<'a>(collection: u64, key: &'a [u8], value: &'a [u8]) -> Change<'a> {
 }
 
 const ALL: (Bound<&[u8]>, Bound<&[u8]>) = (Bound::Unbounded, Bound::Unbounded);
+
+/// Applies a whole commit.
+fn apply(store: &Store, time: u64, changes: &[Change<'_>]) -> Result<(), StoreError> {
+    store.apply_part(Timestamp(time), changes)?;
+    store.advance(Timestamp(time), b"");
+    Ok(())
+}
 
 type Row = (Vec<u8>, Vec<u8>, i64);
 

@@ -20,11 +20,27 @@ use crate::update::{Left, collection_of, consolidate, range_end, range_start};
 /// How long to wait before a write that found no room is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// How long nothing must have been applied before what is in memory is written out.
+const IDLE: Duration = Duration::from_millis(500);
+
 /// Fewer keys with history than this are never worth a pass over all of them.
 const SWEEP_FLOOR: u64 = 64 << 10;
 
 pub(crate) fn start(shared: Arc<Shared>) -> std::io::Result<JoinHandle<()>> {
     crate::thread::start("store", move || run(&shared))
+}
+
+/// Waits to be woken; freezes what lies in memory once nothing more comes, so that a restart has less to replay.
+fn wait_for_work(shared: &Shared, control: &mut MutexGuard<'_, Control>) {
+    if control.active_bytes < shared.options.idle_bytes {
+        return shared.wake.wait(control);
+    }
+    let applied = control.applied;
+    let waited = shared.wake.wait_for(control, IDLE);
+    let whole = shared.view().complete >= control.applied;
+    if waited.timed_out() && applied == control.applied && whole && !control.stop {
+        shared.freeze(control);
+    }
 }
 
 enum Job {
@@ -40,11 +56,11 @@ fn run(shared: &Shared) {
             return;
         }
         let Some(job) = next_job(shared, &control) else {
-            shared.wake.wait(&mut control);
+            wait_for_work(shared, &mut control);
             continue;
         };
         let view = shared.view();
-        let on_disk = control.on_disk;
+        let on_disk = control.on_disk.clone();
         let done = MutexGuard::unlocked(&mut control, || perform(shared, &job, &view, on_disk));
         match done {
             Ok(done) => {
@@ -93,19 +109,23 @@ struct Done {
 
 fn perform(shared: &Shared, job: &Job, view: &View, on_disk: Manifest) -> Result<Done, StoreError> {
     let since = view.since.max(on_disk.since);
-    let mut manifest = Manifest { since, ..on_disk };
+    let mut manifest = Manifest {
+        since,
+        ..on_disk.clone()
+    };
     let mut stale = 0;
     match job {
         Job::Flush(frozen) => {
             manifest.complete = frozen.complete.max(on_disk.complete);
             manifest.partial = frozen.partial;
-            shared.disk.ingest(manifest, |ingest| {
+            manifest.mark = frozen.mark.to_vec();
+            shared.disk.ingest(&manifest, |ingest| {
                 stale = flush(frozen, &view.disk, since, &view.dropped, ingest)?;
                 Ok(())
             })?;
         }
-        Job::Purge(collections) => purge(&shared.disk, &view.disk, collections, on_disk)?,
-        Job::Sweep => stale = sweep(&shared.disk, &view.disk, u64::MAX, manifest)?,
+        Job::Purge(collections) => purge(&shared.disk, &view.disk, collections, &on_disk)?,
+        Job::Sweep => stale = sweep(&shared.disk, &view.disk, u64::MAX, &manifest)?,
     }
     Ok(Done { manifest, stale })
 }
@@ -234,7 +254,7 @@ fn purge(
     disk: &Disk,
     view: &DiskView,
     collections: &[u64],
-    on_disk: Manifest,
+    on_disk: &Manifest,
 ) -> Result<(), StoreError> {
     let sorted: BTreeSet<u64> = collections.iter().copied().collect();
     disk.ingest(on_disk, |ingest| {
@@ -249,7 +269,7 @@ fn purge(
 
 /// Passes over everything on disk, shortens what can be shortened, and leaves out updates after `until`. Gives the
 /// number of keys that keep history.
-fn sweep(disk: &Disk, view: &DiskView, until: u64, manifest: Manifest) -> Result<u64, StoreError> {
+fn sweep(disk: &Disk, view: &DiskView, until: u64, manifest: &Manifest) -> Result<u64, StoreError> {
     let mut stale = 0;
     let mut short = Vec::new();
     disk.ingest(manifest, |ingest| {
@@ -274,6 +294,6 @@ fn sweep(disk: &Disk, view: &DiskView, until: u64, manifest: Manifest) -> Result
 /// Removes every update after the manifest's time: the beginning of a transaction whose end was not written.
 pub(crate) fn cut(disk: &Disk, manifest: &mut Manifest) -> Result<(), StoreError> {
     manifest.partial = false;
-    sweep(disk, &disk.view(), manifest.complete, *manifest)?;
+    sweep(disk, &disk.view(), manifest.complete, manifest)?;
     Ok(())
 }

@@ -16,7 +16,7 @@ fn load(name: &str, rows: u64, key_of: impl Fn(u64) -> u64) {
         let changes: Vec<Change<'_>> = keys.iter().map(|key| put(1, key, &value)).collect();
         store.apply_part(Timestamp(1), &changes).unwrap();
     }
-    store.advance(Timestamp(1));
+    store.advance(Timestamp(1), b"");
     let applied = start.elapsed();
     store.flush().unwrap();
     let flushed = start.elapsed();
@@ -70,9 +70,7 @@ fn commits_of_one_row() {
     for time in 1..=500_000u64 {
         let one = Instant::now();
         let key = time.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
-        store
-            .apply(Timestamp(time), &[put(1, &key, b"some twenty bytes here")])
-            .unwrap();
+        apply(&store, time, &[put(1, &key, b"some twenty bytes here")]).unwrap();
         worst = worst.max(one.elapsed());
     }
     println!(

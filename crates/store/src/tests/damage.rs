@@ -15,7 +15,7 @@ fn fill(dir: &Path) {
     for time in 1..=60u64 {
         let keys: Vec<[u8; 8]> = (0..20u64).map(|n| (n * 100 + time).to_be_bytes()).collect();
         let changes: Vec<Change<'_>> = keys.iter().map(|key| put(1, key, b"some value")).collect();
-        store.apply(Timestamp(time), &changes).unwrap();
+        apply(&store, time, &changes).unwrap();
     }
     store.flush().unwrap();
 }
@@ -41,9 +41,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 fn open_and_read(dir: &Path, what: &str) -> bool {
     let (store, complete) = open(dir, Options::default());
     if complete == Timestamp(0) {
-        store
-            .apply(Timestamp(60), &[put(1, b"again", b"")])
-            .unwrap();
+        apply(&store, 60, &[put(1, b"again", b"")]).unwrap();
         store.flush().unwrap();
         return true;
     }

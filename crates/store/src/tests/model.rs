@@ -124,7 +124,7 @@ fn replay(store: &Store, model: &Model, after: u64) {
             Commit::Parts(parts) => apply_parts(store, time, parts),
             Commit::Drop(id) => store.drop_collection(*id).unwrap(),
         }
-        store.advance(Timestamp(time));
+        store.advance(Timestamp(time), b"");
     }
 }
 
@@ -164,14 +164,16 @@ fn check(store: &Store, model: &Model) {
             sharded.sort();
             assert_eq!(sharded, expected);
         }
-        let history = store
-            .changes(id, Timestamp(model.since), Timestamp(model.time))
-            .unwrap();
-        let history: Vec<_> = history
+        let (from, to) = (Timestamp(model.since), Timestamp(model.time));
+        let changes = model.changes(id, model.since, model.time);
+        assert_eq!(history(store, id, from, to, false), changes);
+        let snapshot = rows(store, id, model.since).unwrap();
+        let mut both: Vec<_> = snapshot
             .into_iter()
-            .map(|c| (c.time.0, c.key, c.value, c.diff))
+            .map(|(key, value, diff)| (from.0, key, value, diff))
             .collect();
-        assert_eq!(history, model.changes(id, model.since, model.time));
+        both.extend(changes);
+        assert_eq!(history(store, id, from, to, true), both);
     }
     if since > 0 {
         assert!(matches!(
@@ -179,6 +181,30 @@ fn check(store: &Store, model: &Model) {
             Err(StoreError::Compacted { .. })
         ));
     }
+}
+
+/// Changes by time, key and value, summed up.
+fn history(
+    store: &Store,
+    id: u64,
+    from: Timestamp,
+    to: Timestamp,
+    snapshot: bool,
+) -> Vec<(u64, Vec<u8>, Vec<u8>, i64)> {
+    let mut sums = BTreeMap::new();
+    for shard in 0..2 {
+        let scan = store.history(id, (from, to), snapshot, (shard, 2)).unwrap();
+        for chunk in scan {
+            for (key, value, time, diff) in chunk.unwrap().changes() {
+                *sums
+                    .entry((time.0, key.to_vec(), value.to_vec()))
+                    .or_insert(0) += diff;
+            }
+        }
+    }
+    let left = sums.into_iter().filter(|(_, diff)| *diff != 0);
+    left.map(|((time, key, value), diff)| (time, key, value, diff))
+        .collect()
 }
 
 fn run(steps: &[Step]) {
@@ -197,14 +223,14 @@ fn run(steps: &[Step]) {
                 model.time += 1;
                 let parts = vec![named(&model, part)];
                 apply_parts(&store, model.time, &parts);
-                store.advance(Timestamp(model.time));
+                store.advance(Timestamp(model.time), b"");
                 model.commits.insert(model.time, Commit::Parts(parts));
             }
             Step::Parts(parts) => {
                 model.time += 2;
                 let parts: Vec<_> = parts.iter().map(|part| named(&model, part)).collect();
                 apply_parts(&store, model.time, &parts);
-                store.advance(Timestamp(model.time));
+                store.advance(Timestamp(model.time), b"");
                 model.commits.insert(model.time, Commit::Parts(parts));
             }
             Step::Flush => {
@@ -233,7 +259,7 @@ fn run(steps: &[Step]) {
                 model.time += 1;
                 let id = model.id(*collection);
                 store.drop_collection(id).unwrap();
-                store.advance(Timestamp(model.time));
+                store.advance(Timestamp(model.time), b"");
                 model.commits.insert(model.time, Commit::Drop(id));
                 model.ids.insert(*collection, id + 10);
                 assert_eq!(rows(&store, id, model.time).unwrap(), vec![]);

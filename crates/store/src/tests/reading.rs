@@ -9,7 +9,7 @@ fn a_scan_keeps_what_it_began_with_while_rows_are_written_and_flushed() {
     let keys: Vec<[u8; 2]> = (0..2000u16).map(u16::to_be_bytes).collect();
     let value = [7; 200];
     let first: Vec<Change<'_>> = keys.iter().map(|key| put(1, key, &value)).collect();
-    store.apply(Timestamp(1), &first).unwrap();
+    apply(&store, 1, &first).unwrap();
     store.flush().unwrap();
     let mut scan = store.scan(1, ALL, Timestamp(1), 0, 1).unwrap();
     let mut count = scan.next().unwrap().unwrap().len();
@@ -19,7 +19,7 @@ fn a_scan_keeps_what_it_began_with_while_rows_are_written_and_flushed() {
             .iter()
             .map(|key| take(1, key, &value))
             .collect();
-        store.apply(Timestamp(time), &gone).unwrap();
+        apply(&store, time, &gone).unwrap();
         store.set_since(Timestamp(time));
     }
     store.flush().unwrap();
@@ -34,17 +34,17 @@ fn readers_beside_a_writer_see_whole_commits_only() {
     let (store, _) = open(folder.path(), tiny());
     // Each commit moves one unit from one account to another: the sum never changes.
     let store = &store;
-    store
-        .apply(
-            Timestamp(1),
-            &[Change {
-                collection: 1,
-                key: b"a",
-                value: b"unit",
-                diff: 1000,
-            }],
-        )
-        .unwrap();
+    apply(
+        &store,
+        1,
+        &[Change {
+            collection: 1,
+            key: b"a",
+            value: b"unit",
+            diff: 1000,
+        }],
+    )
+    .unwrap();
     std::thread::scope(|scope| {
         scope.spawn(move || {
             for time in 2..400u64 {
@@ -53,12 +53,7 @@ fn readers_beside_a_writer_see_whole_commits_only() {
                 } else {
                     (b"a", b"b")
                 };
-                store
-                    .apply(
-                        Timestamp(time),
-                        &[take(1, from, b"unit"), put(1, to, b"unit")],
-                    )
-                    .unwrap();
+                apply(&store, time, &[take(1, from, b"unit"), put(1, to, b"unit")]).unwrap();
                 store.set_since(Timestamp(time.saturating_sub(200)));
             }
         });
@@ -87,12 +82,10 @@ fn ranges_are_cut_where_they_say() {
     let (store, _) = open(folder.path(), tiny());
     let keys: [&[u8]; 6] = [b"", b"a", b"a\0", b"ab", b"b", b"\xff\xff"];
     let changes: Vec<Change<'_>> = keys.iter().map(|key| put(7, key, b"")).collect();
-    store.apply(Timestamp(1), &changes[..3]).unwrap();
+    apply(&store, 1, &changes[..3]).unwrap();
     store.flush().unwrap();
-    store.apply(Timestamp(2), &changes[3..]).unwrap();
-    store
-        .apply(Timestamp(3), &[put(6, b"\xff", b""), put(8, b"", b"")])
-        .unwrap();
+    apply(&store, 2, &changes[3..]).unwrap();
+    apply(&store, 3, &[put(6, b"\xff", b""), put(8, b"", b"")]).unwrap();
     use Bound::{Excluded, Included, Unbounded};
     let between = |from: Bound<&[u8]>, to: Bound<&[u8]>| -> Vec<Vec<u8>> {
         let scan = store.scan(7, (from, to), Timestamp(3), 0, 1).unwrap();
@@ -124,16 +117,16 @@ fn keys_above_the_files_limit_are_kept_apart_and_found() {
     let mut other = long.clone();
     other[150_000] = b'j';
     let value = vec![b'v'; 3 << 20];
-    store
-        .apply(
-            Timestamp(1),
-            &[
-                put(1, &long, &value),
-                put(1, &other, b"other"),
-                put(1, b"k", b"short"),
-            ],
-        )
-        .unwrap();
+    apply(
+        &store,
+        1,
+        &[
+            put(1, &long, &value),
+            put(1, &other, b"other"),
+            put(1, b"k", b"short"),
+        ],
+    )
+    .unwrap();
     let check = |store: &Store| {
         assert_eq!(
             store.get(1, &long, Timestamp(1)).unwrap(),
@@ -164,9 +157,7 @@ fn keys_above_the_files_limit_are_kept_apart_and_found() {
     check(&store);
     store.flush().unwrap();
     check(&store);
-    store
-        .apply(Timestamp(2), &[take(1, &long, &value)])
-        .unwrap();
+    apply(&store, 2, &[take(1, &long, &value)]).unwrap();
     store.flush().unwrap();
     assert_eq!(store.get(1, &long, Timestamp(2)).unwrap(), vec![]);
     check(&store);
@@ -176,8 +167,8 @@ fn keys_above_the_files_limit_are_kept_apart_and_found() {
 fn changes_have_to_come_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = open(folder.path(), tiny());
-    store.apply(Timestamp(5), &[put(1, b"a", b"")]).unwrap();
-    let late = store.apply(Timestamp(5), &[put(1, b"a", b"")]);
+    apply(&store, 5, &[put(1, b"a", b"")]).unwrap();
+    let late = apply(&store, 5, &[put(1, b"a", b"")]);
     assert!(matches!(late, Err(StoreError::OutOfOrder { .. })));
 }
 
@@ -202,9 +193,7 @@ fn updating_one_key_again_and_again_keeps_its_history_short() {
     for time in 1..20_000u64 {
         let (old, new) = ((time - 1).to_be_bytes(), time.to_be_bytes());
         let both = [take(1, b"counter", &old), put(1, b"counter", &new)];
-        store
-            .apply(Timestamp(time), if time == 1 { &both[1..] } else { &both })
-            .unwrap();
+        apply(&store, time, if time == 1 { &both[1..] } else { &both }).unwrap();
         store.set_since(Timestamp(time));
     }
     let found = store.get(1, b"counter", Timestamp(19_999)).unwrap();
