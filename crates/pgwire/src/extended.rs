@@ -116,6 +116,13 @@ impl Connection {
                 (statement, Vec::new())
             }
             Target::Portal(name) => {
+                // DECLARE makes a portal too.
+                if !self.portals.contains_key(name)
+                    && let Some(desc) = self.session.cursor_desc(name)
+                {
+                    self.output.row_description(&desc, &[]);
+                    return Ok(());
+                }
                 let portal = self.portals.get(name).ok_or_else(|| no_portal(name))?;
                 (portal.statement.clone(), portal.formats.clone())
             }

@@ -9,6 +9,7 @@
 //! The only crate that names sqlparser. It knows the catalog's snapshot, and no data, log or dataflow.
 
 mod ddl;
+pub mod deparse;
 mod dml;
 pub mod error;
 mod functions;

@@ -79,6 +79,8 @@ pub(crate) struct Planner<'a> {
     pub marks: &'a [Mark],
     /// Columns are noted as mentions: of CHECK, DEFAULT and index keys.
     pub mention_columns: bool,
+    /// What a text that is to be shown comes to, where such notes are asked for.
+    pub notes: Option<crate::deparse::Notes>,
     next_local: u32,
     depth: usize,
 }
@@ -104,6 +106,7 @@ impl<'a> Planner<'a> {
             mentions: Vec::new(),
             marks,
             mention_columns: false,
+            notes: None,
             next_local: 0,
             depth: 0,
         }

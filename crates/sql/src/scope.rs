@@ -198,6 +198,21 @@ impl<'e> Env<'e> {
         rows
     }
 
+    /// The name of the table that an unqualified column belongs to.
+    pub fn table_of(&self, name: &str) -> Option<String> {
+        let mut rows = self
+            .rows()
+            .into_iter()
+            .filter(|(_, _, s)| *s != Sight::Hidden);
+        rows.find_map(|(_, scope, _)| {
+            let column = scope.visible.iter().find(|c| c.name == name)?;
+            // A column merged by USING is that of one of its tables.
+            let tables = scope.tables.iter();
+            let own = tables.filter(|t| t.columns.iter().any(|c| c.index == column.index));
+            Some(own.filter_map(|t| t.name.clone()).next())
+        })?
+    }
+
     /// The column of an unqualified name.
     pub fn column(&self, name: &str) -> Result<Found, PlanError> {
         for (level, scope, sight) in self.rows() {

@@ -109,14 +109,23 @@ impl Planner<'_> {
         expr: &sqlparser::ast::Expr,
         desc: &RelationDesc,
     ) -> Result<Typed, PlanError> {
+        let value = self.unresolved_positional(expr, desc)?;
+        self.resolve_unknown(value)
+    }
+
+    /// The same, its type still open where it is a string literal.
+    pub(crate) fn unresolved_positional(
+        &mut self,
+        expr: &sqlparser::ast::Expr,
+        desc: &RelationDesc,
+    ) -> Result<Typed, PlanError> {
         let column = |(i, c): (usize, &everview_repr::ColumnDesc)| -> (String, ColumnType, Option<(GlobalId, u16)>) {
             (format!("${}", i + 1), c.ty.clone(), c.origin)
         };
         let columns = desc.columns.iter().enumerate().map(column).collect();
         let scope = Scope::table(None, None, None, columns);
         let env = Env::EMPTY.with(Frame::Row(&scope));
-        let value = self.expr(expr, &ExprContext::plain(&env, "a stored expression"))?;
-        self.resolve_unknown(value)
+        self.expr(expr, &ExprContext::plain(&env, "a stored expression"))
     }
 }
 

@@ -58,6 +58,23 @@ impl Planner<'_> {
         to: &ScalarType,
         context: CastContext,
     ) -> Result<Option<Typed>, PlanError> {
+        if self.notes.is_none() || value.ty.scalar == *to {
+            return self.cast_unnoted(value, to, context);
+        }
+        let (position, was) = (value.position, value.expr.clone());
+        let cast = self.cast_unnoted(value, to, context)?;
+        if let (Some(notes), Some(now)) = (&mut self.notes, &cast) {
+            notes.cast(position, &was, now);
+        }
+        Ok(cast)
+    }
+
+    fn cast_unnoted(
+        &mut self,
+        value: Typed,
+        to: &ScalarType,
+        context: CastContext,
+    ) -> Result<Option<Typed>, PlanError> {
         let position = value.position;
         if value.is_unknown() {
             return self.settle(value, to).map(Some);

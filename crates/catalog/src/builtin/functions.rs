@@ -1,5 +1,6 @@
 //! Functions over the catalog, as stable functions ask for them by name.
 
+use super::Deparser;
 use super::definitions;
 use super::indexes;
 use super::names::{Names, quote};
@@ -54,12 +55,14 @@ fn no_relation(name: &str) -> EvalError {
 pub fn call(
     catalog: &Catalog,
     search_path: &[String],
+    deparser: &dyn Deparser,
     name: &str,
     args: &[Datum<'_>],
 ) -> Result<Option<Row>, EvalError> {
     let names = Names {
         catalog,
         search_path,
+        deparser,
     };
     let names = &names;
     let first = args.first();
@@ -70,10 +73,15 @@ pub fn call(
     };
     let pretty = args.iter().any(Datum::is_true);
     Ok(match name {
-        "pg_get_viewdef" => text_or_null(view_definition(names, relation(names, first)?)),
-        "pg_get_indexdef" => text_or_null(index_definition(names, GlobalId(oid), args)),
+        "pg_get_viewdef" => text_or_null(view_definition(names, relation(names, first)?, pretty)),
+        "pg_get_indexdef" => text_or_null(index_definition(names, GlobalId(oid), args, pretty)),
         "pg_get_constraintdef" => text_or_null(constraint_definition(names, GlobalId(oid), pretty)),
-        "pg_get_expr" => text_or_null(first.and_then(Datum::as_str).map(|sql| names.display(sql))),
+        "pg_get_expr" => {
+            let relation = relation(names, args.get(1))?;
+            let stored = first.and_then(Datum::as_str);
+            let shown = |sql| definitions::stored_expression(names, sql, relation, pretty);
+            text_or_null(stored.map(shown))
+        }
         "pg_get_userbyid" => match role_name(oid) {
             Some(role) => text(role),
             None => text(&format!("unknown (OID={oid})")),
@@ -101,13 +109,6 @@ pub fn call(
             ))]))
         }
         "pg_relation_filenode" => oid_or_null(catalog.get(GlobalId(oid)).map(|o| o.id.0)),
-        // Sizes on disk are not known by relation: the log holds all of them together.
-        "pg_relation_size"
-        | "pg_table_size"
-        | "pg_indexes_size"
-        | "pg_total_relation_size"
-        | "pg_database_size"
-        | "pg_tablespace_size" => null(),
         "pg_tablespace_location" => text(""),
         "obj_description" => text_or_null(description(catalog, GlobalId(oid), args)),
         "col_description" => text_or_null(column_description(catalog, GlobalId(oid), args)),
@@ -209,17 +210,17 @@ fn visible(exists: bool) -> Option<Row> {
     if exists { boolean(true) } else { null() }
 }
 
-fn view_definition(names: &Names<'_>, id: GlobalId) -> Option<String> {
+fn view_definition(names: &Names<'_>, id: GlobalId, pretty: bool) -> Option<String> {
     match &names.catalog.get(id)?.kind {
         ObjectKind::View(view) | ObjectKind::MaterializedView(view) => {
-            Some(definitions::view(names, view))
+            Some(definitions::view(names, view, pretty))
         }
         _ => None,
     }
 }
 
 fn rule_definition(names: &Names<'_>, id: GlobalId) -> Option<String> {
-    let definition = view_definition(names, id)?;
+    let definition = view_definition(names, id, false)?;
     let object = names.catalog.get(id)?;
     let relation = names.qualified(object);
     Some(format!(
@@ -227,13 +228,19 @@ fn rule_definition(names: &Names<'_>, id: GlobalId) -> Option<String> {
     ))
 }
 
-fn index_definition(names: &Names<'_>, id: GlobalId, args: &[Datum<'_>]) -> Option<String> {
+fn index_definition(
+    names: &Names<'_>,
+    id: GlobalId,
+    args: &[Datum<'_>],
+    pretty: bool,
+) -> Option<String> {
     let index = indexes::get(names.catalog, id)?;
     match args.get(1) {
         Some(Datum::Int32(column)) if *column > 0 => {
-            Some(definitions::index_column(names, &index, *column as usize).unwrap_or_default())
+            let part = definitions::index_column(names, &index, *column as usize, pretty);
+            Some(part.unwrap_or_default())
         }
-        _ => Some(definitions::index(names, &index)),
+        _ => Some(definitions::index(names, &index, pretty)),
     }
 }
 
@@ -274,14 +281,12 @@ fn column_description(catalog: &Catalog, id: GlobalId, args: &[Datum<'_>]) -> Op
 }
 
 fn type_name(oid: u32, args: &[Datum<'_>]) -> String {
-    let typmod = match args.get(1) {
-        Some(Datum::Int32(typmod)) => Typmod(*typmod),
-        _ => Typmod::NONE,
-    };
-    match ScalarType::from_oid(oid) {
-        Some(ty) => ty.sql_name_with(typmod),
-        None if oid == 0 => "-".to_string(),
-        None => "???".to_string(),
+    // Without any modifier it is the standard's name; with none given, -1, one that means just this type.
+    match (ScalarType::from_oid(oid), args.get(1)) {
+        (Some(ty), Some(Datum::Int32(typmod))) => ty.sql_name_with(Typmod(*typmod)),
+        (Some(ty), _) => ty.sql_name(),
+        (None, _) if oid == 0 => "-".to_string(),
+        (None, _) => "???".to_string(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Indexes as PostgreSQL shows them: those that users create, and those behind unique constraints.
 
+use super::Deparser;
 use crate::catalog::Catalog;
 use crate::object::{ConstraintKind, IndexKey, Object, ObjectKind, Table};
 use everview_repr::{ColumnDesc, GlobalId, ScalarType};
@@ -95,27 +96,31 @@ impl IndexView<'_> {
         self.on.desc().map(|d| d.columns).unwrap_or_default()
     }
 
-    /// The name of a key column, as `pg_attribute` shows it.
-    pub fn key_name(&self, key: &IndexKey) -> String {
+    /// Name, type and modifier of a key column, as `pg_attribute` shows it.
+    pub fn key_column(
+        &self,
+        deparser: &dyn Deparser,
+        catalog: &Catalog,
+        key: &IndexKey,
+    ) -> (String, ScalarType, i32) {
         match key {
-            IndexKey::Column(c) => self
-                .columns()
-                .get(*c)
-                .map(|c| c.name.clone())
-                .unwrap_or_default(),
-            IndexKey::Expression(_) => "expr".to_string(),
+            IndexKey::Column(c) => match self.columns().get(*c) {
+                Some(c) => (c.name.clone(), c.ty.scalar.clone(), c.ty.typmod.0),
+                None => (String::new(), ScalarType::Text, -1),
+            },
+            IndexKey::Expression(sql) => {
+                let desc = self.on.desc().unwrap_or_default();
+                match deparser.index_column(catalog, &desc, sql) {
+                    Some((name, ty, _)) => (name, ty.scalar, ty.typmod.0),
+                    None => ("expr".to_string(), ScalarType::Text, -1),
+                }
+            }
         }
     }
 
-    /// The type of a key column; an expression's is not stored and shows as text.
-    pub fn key_type(&self, key: &IndexKey) -> (ScalarType, i32) {
-        match key {
-            IndexKey::Column(c) => match self.columns().get(*c) {
-                Some(column) => (column.ty.scalar.clone(), column.ty.typmod.0),
-                None => (ScalarType::Text, -1),
-            },
-            IndexKey::Expression(_) => (ScalarType::Text, -1),
-        }
+    /// The name alone.
+    pub fn key_name(&self, deparser: &dyn Deparser, catalog: &Catalog, key: &IndexKey) -> String {
+        self.key_column(deparser, catalog, key).0
     }
 
     /// `indkey`: attribute numbers, 0 for expressions.

@@ -1,34 +1,61 @@
 //! Built-in objects: pg_catalog, information_schema and schema `everview`.
 //!
-//! Every system relation is a [`ObjectKind::SystemTable`] with the columns of PostgreSQL 15; its rows are a function of
-//! a catalog snapshot, of the function registry and, for what the server does, of [`Runtime`]. A relation about
-//! things that do not exist here (triggers, sequences, policies) is empty. Nothing here knows sessions or plans.
+//! System relations have the columns of PostgreSQL 15. A system table's rows are made from a catalog snapshot, from the
+//! function registry and, for what the server does, from [`Runtime`]; a system view is SQL text over them (`views`).
+//! A relation about things that do not exist here (triggers, sequences, policies) is empty. Nothing here knows
+//! sessions, SQL or plans.
 
 mod cells;
 mod definitions;
 pub mod functions;
 mod indexes;
-mod information;
 mod names;
 mod procedures;
 mod relations;
 mod schema;
 mod server;
+mod views;
 
 #[cfg(test)]
 mod tests;
 
 use crate::catalog::Catalog;
-use crate::object::{Object, ObjectKind};
-use everview_repr::{GlobalId, Row, Timestamp};
+use crate::object::{Object, ObjectKind, View};
+use everview_repr::{ColumnType, GlobalId, RelationDesc, Row, Timestamp};
 use schema::{EVERVIEW, INFORMATION_SCHEMA, PG_CATALOG, PUBLIC, RELATIONS};
+
+/// How SQL text that the catalog keeps is shown: the catalog itself knows no SQL.
+pub trait Deparser {
+    /// A view's query with current names; `pretty` leaves out needless parentheses.
+    fn view(&self, catalog: &Catalog, search_path: &[String], view: &View, pretty: bool) -> String;
+    /// An expression over a relation's columns; with a type, as a value for a column of it.
+    fn expression(
+        &self,
+        catalog: &Catalog,
+        desc: &RelationDesc,
+        target: Option<&ColumnType>,
+        sql: &str,
+        pretty: bool,
+    ) -> String;
+    /// An index's expression: its name and type as a column, and whether it is a call.
+    fn index_column(
+        &self,
+        catalog: &Catalog,
+        desc: &RelationDesc,
+        sql: &str,
+    ) -> Option<(String, ColumnType, bool)>;
+}
 
 /// What system tables show of the running server.
 pub trait Runtime {
+    /// How stored SQL is shown.
+    fn deparser(&self) -> &dyn Deparser;
     /// Sessions, in any order.
     fn activity(&self) -> Vec<Activity>;
     /// Materialized views and indexes.
     fn views(&self) -> Vec<ViewState>;
+    /// How many rows a maintained view or index holds, counted; none while it cannot be read.
+    fn count_rows(&self, id: GlobalId) -> Option<u64>;
     /// About how many rows a table has.
     fn table_rows(&self, table: GlobalId) -> u64;
     /// Names, values and descriptions of settings.
@@ -52,7 +79,7 @@ pub struct Activity {
     pub database: String,
     /// `application_name`.
     pub application: String,
-    /// The client's address.
+    /// The client's address and port, `127.0.0.1:50000`.
     pub client: String,
     /// timestamptz of the connection.
     pub backend_start: i64,
@@ -81,7 +108,7 @@ pub struct ViewState {
     pub progress: f64,
     /// Microseconds behind the newest commit.
     pub lag: Option<u64>,
-    /// Rows held.
+    /// Updates held: rows, and what of their history is not compacted yet.
     pub rows: u64,
     /// Bytes held.
     pub bytes: u64,
@@ -100,12 +127,18 @@ pub fn objects() -> Vec<Object> {
     let schema = |id, name: &str| object(id, None, name, ObjectKind::Schema);
     let mut objects = vec![
         schema(PG_CATALOG, "pg_catalog"),
-        schema(PUBLIC, "public"),
+        Object {
+            comment: Some("standard public schema".to_string()),
+            ..schema(PUBLIC, "public")
+        },
         schema(INFORMATION_SCHEMA, "information_schema"),
         schema(EVERVIEW, "everview"),
     ];
     objects.extend(RELATIONS.values().map(|relation| {
-        let kind = ObjectKind::SystemTable(relation.desc.clone());
+        let kind = match views::view(relation) {
+            Some(view) => ObjectKind::View(view),
+            None => ObjectKind::SystemTable(relation.desc.clone()),
+        };
         object(relation.id, Some(relation.schema), relation.name, kind)
     }));
     objects
@@ -123,8 +156,8 @@ pub fn rows(id: GlobalId, catalog: &Catalog, runtime: &dyn Runtime) -> Vec<Row> 
     };
     match relation.schema {
         PG_CATALOG => builder.pg_catalog(),
-        INFORMATION_SCHEMA => builder.information_schema(),
-        _ => builder.everview(),
+        EVERVIEW => builder.everview(),
+        _ => Vec::new(),
     }
 }
 
@@ -155,10 +188,6 @@ impl Builder<'_> {
             "pg_description" => self.pg_description(),
             "pg_depend" => self.pg_depend(),
             "pg_rewrite" => self.pg_rewrite(),
-            "pg_tables" => self.pg_tables(),
-            "pg_views" => self.pg_views(),
-            "pg_matviews" => self.pg_matviews(),
-            "pg_indexes" => self.pg_indexes(),
             "pg_type" => self.copied(include_str!("data/pg_type.tsv")),
             "pg_am" => self.copied(include_str!("data/pg_am.tsv")),
             "pg_language" => self.copied(include_str!("data/pg_language.tsv")),
@@ -171,10 +200,10 @@ impl Builder<'_> {
             "pg_aggregate" => procedures::pg_aggregate(),
             "pg_operator" => procedures::pg_operator(),
             "pg_database" => self.pg_database(),
-            "pg_roles" | "pg_authid" | "pg_user" | "pg_shadow" => self.roles(),
+            "pg_authid" => self.pg_authid(),
             "pg_settings" => self.pg_settings(),
             "pg_stat_activity" => self.pg_stat_activity(),
-            "pg_stat_user_tables" | "pg_stat_all_tables" => self.pg_stat_tables(),
+            "pg_stat_all_tables" => self.pg_stat_tables(),
             "pg_stat_database" => self.pg_stat_database(),
             _ => Vec::new(),
         }

@@ -1,6 +1,6 @@
 //! Names of catalog objects, in and out: quoting, qualification by the search path, reg* types.
 
-use super::{indexes, procedures};
+use super::{Deparser, indexes, procedures};
 use crate::catalog::Catalog;
 use crate::object::{Object, ObjectKind};
 use everview_repr::{GlobalId, ScalarType};
@@ -9,6 +9,7 @@ use everview_repr::{GlobalId, ScalarType};
 pub(crate) struct Names<'a> {
     pub catalog: &'a Catalog,
     pub search_path: &'a [String],
+    pub deparser: &'a dyn Deparser,
 }
 
 /// Key words that need quotes as names of columns or relations.
@@ -283,26 +284,6 @@ impl Names<'_> {
         }
     }
 
-    /// Stored SQL text with the current names of relations in the place of their ids.
-    pub fn display(&self, sql: &str) -> String {
-        let mut out = String::with_capacity(sql.len());
-        let mut rest = sql;
-        while let Some(c) = rest.chars().next() {
-            let token = token_length(rest);
-            let (token, after) = rest.split_at(token.max(c.len_utf8()));
-            let id = token.strip_prefix("\"$").and_then(|t| t.strip_suffix('"'));
-            match id
-                .and_then(|t| t.parse().ok())
-                .and_then(|id| self.shown(GlobalId(id)))
-            {
-                Some(name) => out.push_str(&name),
-                None => out.push_str(token),
-            }
-            rest = after;
-        }
-        out
-    }
-
     /// The type of a name as written in SQL.
     pub fn ty(&self, text: &str) -> Option<u32> {
         let text = text.trim();
@@ -370,57 +351,4 @@ impl Names<'_> {
         };
         !matches!(object.kind, ObjectKind::Schema | ObjectKind::Index(_))
     }
-}
-
-/// Bytes of the string, comment or quoted identifier that `text` begins with; 0 if none.
-fn token_length(text: &str) -> usize {
-    let close = |quote: &str, from: usize| {
-        text[from..]
-            .find(quote)
-            .map_or(text.len(), |i| from + i + quote.len())
-    };
-    if text.starts_with('"') {
-        close("\"", 1)
-    } else if text.starts_with('\'') {
-        close("'", 1)
-    } else if text.starts_with("E'") || text.starts_with("e'") {
-        escape_string_length(text)
-    } else if text.starts_with("--") {
-        close("\n", 2)
-    } else if text.starts_with("/*") {
-        close("*/", 2)
-    } else if text.starts_with(|c: char| c.is_alphabetic() || c == '_') {
-        // A whole word, so that an E at its end opens no escape string.
-        text.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '$')
-            .unwrap_or(text.len())
-    } else if let Some(rest) = text.strip_prefix('$') {
-        let tag = rest.find('$').map(|i| &text[..i + 2]);
-        let is_tag = |t: &&str| {
-            t[1..t.len() - 1]
-                .chars()
-                .all(|c| c.is_alphanumeric() || c == '_')
-        };
-        match tag
-            .filter(is_tag)
-            .filter(|t| !t[1..].starts_with(|c: char| c.is_ascii_digit()))
-        {
-            Some(tag) => close(tag, tag.len()),
-            None => 0,
-        }
-    } else {
-        0
-    }
-}
-
-fn escape_string_length(text: &str) -> usize {
-    let mut escaped = false;
-    for (i, c) in text.char_indices().skip(2) {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '\'' => return i + 1,
-            _ => {}
-        }
-    }
-    text.len()
 }

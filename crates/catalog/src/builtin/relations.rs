@@ -3,7 +3,6 @@
 use super::cells::{Cell, cells};
 use super::definitions;
 use super::indexes::{self, IndexView};
-use super::names::Names;
 use super::schema::RELATIONS;
 use super::{Builder, Runtime, ViewState};
 use crate::catalog::Catalog;
@@ -47,13 +46,6 @@ fn schema_oid(object: &Object) -> u32 {
 }
 
 impl Builder<'_> {
-    pub(super) fn names(&self) -> Names<'_> {
-        Names {
-            catalog: self.catalog,
-            search_path: &[],
-        }
-    }
-
     pub(super) fn pg_namespace(&self) -> Vec<Row> {
         let schemas = self
             .catalog
@@ -95,6 +87,11 @@ impl Builder<'_> {
             }
             _ => -1.0,
         };
+        // A materialized view that is not up yet shows as one WITH NO DATA.
+        let populated = kind != "m"
+            || states
+                .iter()
+                .any(|s| s.id == object.id && s.state == "ready");
         let checks = match &object.kind {
             ObjectKind::Table(table) => table
                 .constraints
@@ -109,8 +106,8 @@ impl Builder<'_> {
             "relfilenode" => if stored { object.id.0 } else { 0 }, "reltuples" => tuples,
             "relhasindex" => indexes::has(self.catalog, object), "relpersistence" => "p", "relkind" => kind,
             "relnatts" => columns as i16, "relchecks" => checks as i16, "relhasrules" => matches!(kind, "v" | "m"),
-            "relispopulated" => true,
-            "relreplident" => if kind == "r" && !object.id.is_system() { "d" } else { "n" },
+            "relispopulated" => populated,
+            "relreplident" => if stored && !object.id.is_system() { "d" } else { "n" },
         })
     }
 
@@ -139,10 +136,11 @@ impl Builder<'_> {
         }
         for index in indexes::all(self.catalog) {
             for (i, key) in index.keys.iter().enumerate() {
-                let (ty, typmod) = index.key_type(key);
+                let deparser = self.runtime.deparser();
+                let (name, ty, typmod) = index.key_column(deparser, self.catalog, key);
                 let mut ty = ty.nullable();
                 ty.typmod.0 = typmod;
-                rows.push(self.attribute(index.id, i, &index.key_name(key), &ty, false));
+                rows.push(self.attribute(index.id, i, &name, &ty, false));
             }
         }
         rows
@@ -156,7 +154,7 @@ impl Builder<'_> {
             "attndims" => i32::from(matches!(ty.scalar, ScalarType::Array(_))), "attcacheoff" => -1,
             "atttypmod" => ty.typmod.0, "attbyval" => matches!(length, 1..=8),
             "attalign" => match length { 1 => "c", 2 => "s", 8 => "d", _ => "i" },
-            "attstorage" => if length == -1 { "x" } else { "p" }, "attnotnull" => !ty.nullable,
+            "attstorage" => match &ty.scalar { ScalarType::Numeric => "m", _ if length == -1 => "x", _ => "p" }, "attnotnull" => !ty.nullable,
             "atthasdef" => default, "attislocal" => true, "attcollation" => collation(&ty.scalar),
         })
     }
@@ -171,7 +169,7 @@ impl Builder<'_> {
                 rows.push(self.row(cells! {
                     // Defaults have no numbers of their own.
                     "oid" => default_oid(object.id, i), "adrelid" => object.id.0, "adnum" => i as i16 + 1,
-                    "adbin" => self.names().display(default),
+                    "adbin" => definitions::stored_default(i, default),
                 }));
             }
         }
@@ -186,12 +184,14 @@ impl Builder<'_> {
     }
 
     fn index(&self, index: &IndexView<'_>) -> Row {
-        let types: Vec<_> = index.keys.iter().map(|k| index.key_type(k).0).collect();
+        let deparser = self.runtime.deparser();
+        let key_type = |k| index.key_column(deparser, self.catalog, k).1;
+        let types: Vec<_> = index.keys.iter().map(key_type).collect();
         let expressions: Vec<_> = index
             .keys
             .iter()
             .filter_map(|k| match k {
-                IndexKey::Expression(sql) => Some(self.names().display(sql)),
+                IndexKey::Expression(sql) => Some(sql.clone()),
                 IndexKey::Column(_) => None,
             })
             .collect();
@@ -223,7 +223,7 @@ impl Builder<'_> {
                 };
                 let columns = definitions::constraint_columns(table, constraint);
                 let expression = match &constraint.kind {
-                    ConstraintKind::Check(sql) => Some(self.names().display(sql)),
+                    ConstraintKind::Check(sql) => Some(sql.clone()),
                     _ => None,
                 };
                 let mut cells = cells! {
@@ -320,70 +320,6 @@ impl Builder<'_> {
                 self.row(cells! {
                     "oid" => object.id.0, "rulename" => "_RETURN", "ev_class" => object.id.0, "ev_type" => "1",
                     "ev_enabled" => "O", "is_instead" => true, "ev_qual" => "<>",
-                })
-            })
-            .collect()
-    }
-
-    pub(super) fn pg_tables(&self) -> Vec<Row> {
-        let tables = self.catalog.objects().filter(|o| kind(o) == Some("r"));
-        tables
-            .map(|object| {
-                self.row(cells! {
-                    "schemaname" => self.schema_name(object), "tablename" => &object.name, "tableowner" => OWNER_NAME,
-                    "hasindexes" => indexes::has(self.catalog, object), "hasrules" => false, "hastriggers" => false,
-                    "rowsecurity" => false,
-                })
-            })
-            .collect()
-    }
-
-    pub(super) fn pg_views(&self) -> Vec<Row> {
-        let views = self.views_of(|kind| matches!(kind, ObjectKind::View(_)));
-        let mut rows: Vec<_> = views
-            .map(|(object, view)| {
-                self.row(cells! {
-                    "schemaname" => self.schema_name(object), "viewname" => &object.name, "viewowner" => OWNER_NAME,
-                    "definition" => definitions::view(&self.names(), view),
-                })
-            })
-            .collect();
-        let built_in = self
-            .catalog
-            .objects()
-            .filter(|o| o.id.is_system() && kind(o) == Some("v"));
-        rows.extend(built_in.map(|object| {
-            self.row(cells! {
-                "schemaname" => self.schema_name(object), "viewname" => &object.name, "viewowner" => OWNER_NAME,
-            })
-        }));
-        rows
-    }
-
-    pub(super) fn pg_matviews(&self) -> Vec<Row> {
-        let states = self.runtime.views();
-        let views = self.views_of(|kind| matches!(kind, ObjectKind::MaterializedView(_)));
-        views
-            .map(|(object, view)| {
-                let state = states.iter().find(|s| s.id == object.id);
-                self.row(cells! {
-                    "schemaname" => self.schema_name(object), "matviewname" => &object.name,
-                    "matviewowner" => OWNER_NAME, "hasindexes" => indexes::has(self.catalog, object),
-                    "ispopulated" => state.is_some_and(|s| s.state == "ready"),
-                    "definition" => definitions::view(&self.names(), view),
-                })
-            })
-            .collect()
-    }
-
-    pub(super) fn pg_indexes(&self) -> Vec<Row> {
-        let indexes = indexes::all(self.catalog);
-        indexes
-            .iter()
-            .map(|index| {
-                self.row(cells! {
-                    "schemaname" => self.schema_name(index.on), "tablename" => &index.on.name,
-                    "indexname" => index.name, "indexdef" => definitions::index(&self.names(), index),
                 })
             })
             .collect()

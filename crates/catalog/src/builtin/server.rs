@@ -46,30 +46,13 @@ impl Builder<'_> {
             .collect()
     }
 
-    /// pg_roles, pg_authid, pg_user and pg_shadow: the same roles under other column names.
-    pub(super) fn roles(&self) -> Vec<Row> {
-        let prefixed = self.relation.desc.position("rolname").is_some();
-        let has = |name: &str| self.relation.desc.position(name).is_some();
+    pub(super) fn pg_authid(&self) -> Vec<Row> {
         let role = |(oid, name): &(u32, &str)| {
-            let mut cells = if prefixed {
-                cells! {
-                    "oid" => *oid, "rolname" => *name, "rolsuper" => true, "rolinherit" => true,
-                    "rolcreaterole" => true, "rolcreatedb" => true, "rolcanlogin" => true, "rolreplication" => true,
-                    "rolbypassrls" => true, "rolconnlimit" => -1,
-                }
-            } else {
-                cells! {
-                    "usename" => *name, "usesysid" => *oid, "usecreatedb" => true, "usesuper" => true,
-                    "userepl" => true, "usebypassrls" => true,
-                }
-            };
-            if self.relation.name == "pg_roles" && has("rolpassword") {
-                cells.push(("rolpassword", Cell::from("********")));
-            }
-            if self.relation.name == "pg_user" && has("passwd") {
-                cells.push(("passwd", Cell::from("********")));
-            }
-            self.row(cells)
+            self.row(cells! {
+                "oid" => *oid, "rolname" => *name, "rolsuper" => true, "rolinherit" => true,
+                "rolcreaterole" => true, "rolcreatedb" => true, "rolcanlogin" => true, "rolreplication" => true,
+                "rolbypassrls" => true, "rolconnlimit" => -1,
+            })
         };
         ROLES.iter().map(role).collect()
     }
@@ -94,10 +77,16 @@ impl Builder<'_> {
             .iter()
             .map(|s| {
                 let time = |t: Option<i64>| t.map_or(Cell::Null, Cell::Time);
+                let (address, port) = match s.client.rsplit_once(':') {
+                    Some((address, port)) => (address, port.parse::<i32>().ok()),
+                    None => (s.client.as_str(), None),
+                };
+                let waits = s.state != "active";
                 let mut cells = cells! {
                     "datid" => database_oid(&s.database), "datname" => &s.database, "pid" => s.pid,
                     "usesysid" => role_oid(&s.user), "usename" => &s.user, "application_name" => &s.application,
-                    "client_addr" => &s.client, "state" => s.state, "query" => &s.query,
+                    "client_addr" => address, "client_port" => port, "state" => s.state, "query" => &s.query,
+                    "wait_event_type" => waits.then_some("Client"), "wait_event" => waits.then_some("ClientRead"),
                     "backend_type" => "client backend",
                 };
                 cells.push(("backend_start", Cell::Time(s.backend_start)));
@@ -166,7 +155,7 @@ impl Builder<'_> {
                 "id" => object.id.0, "schema" => self.schema_name(object), "name" => &object.name,
                 "kind" => if kind(object) == Some("i") { "index" } else { "materialized view" },
                 "state" => state.state, "progress" => state.progress, "reason" => state.reason,
-                "rows" => count(state.rows), "bytes" => count(state.bytes),
+                "rows" => self.runtime.count_rows(state.id).map(count), "bytes" => count(state.bytes),
             };
             cells.push(("lag", lag.map_or(Cell::Null, Cell::Interval)));
             rows.push(self.row(cells));

@@ -37,6 +37,11 @@ impl Cursor {
 }
 
 impl Session {
+    /// The columns of a cursor that DECLARE made.
+    pub fn cursor_desc(&self, name: &str) -> Option<Arc<RelationDesc>> {
+        self.cursors.get(name).map(|c| c.desc().clone())
+    }
+
     pub(super) async fn declare(
         &mut self,
         name: &str,

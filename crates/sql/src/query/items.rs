@@ -49,12 +49,10 @@ impl Planner<'_> {
                         let message = "SELECT * with no tables specified is not valid";
                         return Err(PlanError::syntax(message).at(position));
                     }
-                    out.extend(
-                        scope
-                            .visible
-                            .iter()
-                            .map(|c| star_column(c, scope, position, cx)),
-                    );
+                    for column in &scope.visible {
+                        self.note_star(column, scope, position);
+                        out.push(star_column(column, scope, position, cx));
+                    }
                 }
                 SelectItem::QualifiedWildcard(kind, options) => {
                     plain_wildcard(options)?;
@@ -90,6 +88,9 @@ impl Planner<'_> {
                     return Err(cx.env.undefined_table(&name.name).at(name.position));
                 };
                 for column in &table.columns {
+                    if let Some(notes) = &mut self.notes {
+                        notes.star(name.position, table.name.clone(), column.name.clone());
+                    }
                     let mut o = star_column(column, scope, name.position, cx);
                     o.value.expr = HirScalar::Column(ColumnRef {
                         level,
@@ -103,6 +104,13 @@ impl Planner<'_> {
                 let value = self.expr(expr, cx)?;
                 self.expand_record(value, names::start(expr.span()), out)
             }
+        }
+    }
+
+    fn note_star(&mut self, column: &ScopeColumn, scope: &Scope, position: Option<usize>) {
+        if let Some(notes) = &mut self.notes {
+            let table = column.table.and_then(|t| scope.tables[t].name.clone());
+            notes.star(position, table, column.name.clone());
         }
     }
 

@@ -152,6 +152,9 @@ impl Planner<'_> {
         match cx.env.column(&name) {
             Ok(found) => {
                 self.mention_column(ident, ident, found.reference.column);
+                if let Some(notes) = &mut self.notes {
+                    notes.table(position, cx.env.table_of(&name));
+                }
                 Ok(self.found(found, name, None, position, cx))
             }
             Err(error) if error.code == SqlState::UNDEFINED_COLUMN => {
