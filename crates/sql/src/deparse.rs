@@ -6,8 +6,12 @@
 //! does. What is printed can be run again. A form that the printer does not know makes it give up: the definition
 //! is then shown as it was written, with current names.
 
+mod call;
 mod expr;
+mod from;
+mod literal;
 mod query;
+mod shape;
 
 use crate::hir::HirScalar;
 use crate::names;

@@ -1,117 +1,18 @@
-//! Expressions: operators, casts and literals with the types that planning gave them.
+//! Expressions: operators, tests and columns, with the casts that planning put in.
 
+use super::literal::type_name;
+use super::shape::{Parent, is_simple, shape};
 use super::{Printer, Unknown};
 use crate::names::{self, quote};
 use crate::scalar::operator::symbol;
-use everview_repr::{Datum, Row, RowArena, ScalarType, Typmod, text};
 use sqlparser::ast::*;
-
-/// What an expression is part of, for parentheses.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Parent<'e> {
-    /// An operator, and whether this is its first operand.
-    Operator(&'e str, bool),
-    And,
-    Or,
-    Not,
-    Cast,
-    /// IS NULL and the like.
-    Test,
-    /// What brackets its parts: a call, an array, CASE.
-    Bracket,
-}
-
-/// What an expression is, for parentheses: `isSimpleNode` of `ruleutils.c`.
-enum Shape {
-    Atom,
-    Operator(String),
-    And,
-    Or,
-    Not,
-    Test,
-    /// A comparison with ANY or ALL of an array.
-    Quantified,
-}
 
 /// Whether an expression is a call in the plain form: a name with arguments in parentheses.
 pub(super) fn is_plain_call(expr: &Expr) -> bool {
     matches!(expr, Expr::Function(f) if f.over.is_none())
 }
 
-fn shape(expr: &Expr) -> Shape {
-    match expr {
-        Expr::Nested(inner) => shape(inner),
-        Expr::BinaryOp { op, .. } => match op {
-            BinaryOperator::And => Shape::And,
-            BinaryOperator::Or => Shape::Or,
-            op => Shape::Operator(symbol(op).unwrap_or_default()),
-        },
-        Expr::UnaryOp { op, expr } => match op {
-            UnaryOperator::Not => Shape::Not,
-            UnaryOperator::Minus if number(expr).is_some() => Shape::Atom,
-            op => Shape::Operator(op.to_string()),
-        },
-        Expr::Like { .. } | Expr::ILike { .. } | Expr::SimilarTo { .. } => {
-            Shape::Operator("~~".into())
-        }
-        Expr::Between { negated: false, .. } => Shape::And,
-        Expr::Between { negated: true, .. } => Shape::Or,
-        Expr::In {
-            target, negated, ..
-        } => match target {
-            InTarget::List(list) if list.len() == 1 => Shape::Operator("=".into()),
-            InTarget::List(_) => Shape::Quantified,
-            _ if *negated => Shape::Not,
-            _ => Shape::Test,
-        },
-        Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => match **right {
-            Expr::Subquery(_) => Shape::Test,
-            _ => Shape::Quantified,
-        },
-        Expr::Exists { negated: true, .. } => Shape::Not,
-        Expr::IsNull(_)
-        | Expr::IsNotNull(_)
-        | Expr::IsTrue(_)
-        | Expr::IsNotTrue(_)
-        | Expr::IsFalse(_)
-        | Expr::IsNotFalse(_)
-        | Expr::IsUnknown(_)
-        | Expr::IsNotUnknown(_)
-        | Expr::IsDistinctFrom(..)
-        | Expr::IsNotDistinctFrom(..)
-        | Expr::Exists { .. }
-        | Expr::Subquery(_) => Shape::Test,
-        _ => Shape::Atom,
-    }
-}
-
-/// Whether precedence makes parentheses needless.
-fn is_simple(shape: &Shape, parent: Parent<'_>) -> bool {
-    let level = |op: &str| match op {
-        "+" | "-" => Some(1),
-        "*" | "/" | "%" => Some(2),
-        _ => None,
-    };
-    let brackets = matches!(parent, Parent::Bracket);
-    match shape {
-        Shape::Atom => true,
-        Shape::Operator(op) => match parent {
-            Parent::Operator(above, first) => match (level(op), level(above)) {
-                (Some(own), Some(above)) => own > above || (own == above && first),
-                _ => false,
-            },
-            Parent::And | Parent::Or | Parent::Not => true,
-            _ => brackets,
-        },
-        Shape::Test => brackets || matches!(parent, Parent::And | Parent::Or | Parent::Not),
-        Shape::And => brackets || matches!(parent, Parent::And | Parent::Or),
-        Shape::Or => brackets || parent == Parent::Or,
-        Shape::Not => brackets || matches!(parent, Parent::And | Parent::Or),
-        Shape::Quantified => false,
-    }
-}
-
-fn number(expr: &Expr) -> Option<&str> {
+pub(super) fn number(expr: &Expr) -> Option<&str> {
     match expr {
         Expr::Value(value) => match &value.value {
             Value::Number(digits, _) => Some(digits),
@@ -123,7 +24,7 @@ fn number(expr: &Expr) -> Option<&str> {
 }
 
 /// Where an expression is noted: columns, literals and calls.
-fn place(expr: &Expr) -> Option<usize> {
+pub(super) fn place(expr: &Expr) -> Option<usize> {
     match expr {
         Expr::Identifier(ident) => names::at(ident),
         Expr::CompoundIdentifier(parts) => names::at(parts.first()?),
@@ -156,7 +57,12 @@ impl Printer<'_> {
     }
 
     /// An expression as part of another.
-    fn part(&mut self, expr: &Expr, parent: Parent<'_>, implicit: bool) -> Result<(), Unknown> {
+    pub(super) fn part(
+        &mut self,
+        expr: &Expr,
+        parent: Parent<'_>,
+        implicit: bool,
+    ) -> Result<(), Unknown> {
         let parens = self.pretty && !is_simple(&shape(expr), parent);
         if parens {
             self.push("(");
@@ -169,7 +75,7 @@ impl Printer<'_> {
     }
 
     /// What `inside` prints, in parentheses unless only the needed ones are wanted.
-    fn grouped(
+    pub(super) fn grouped(
         &mut self,
         inside: impl FnOnce(&mut Self) -> Result<(), Unknown>,
     ) -> Result<(), Unknown> {
@@ -225,7 +131,7 @@ impl Printer<'_> {
         Ok(())
     }
 
-    fn bare(&mut self, expr: &Expr) -> Result<(), Unknown> {
+    pub(super) fn bare(&mut self, expr: &Expr) -> Result<(), Unknown> {
         match expr {
             Expr::Nested(inner) => self.bare(inner),
             Expr::Identifier(ident) => self.column(ident),
@@ -398,66 +304,6 @@ impl Printer<'_> {
         Ok(())
     }
 
-    fn value(&mut self, value: &Value, place: Option<usize>) -> Result<(), Unknown> {
-        let noted = place.and_then(|p| self.notes.literals.get(&p)).cloned();
-        if let Some((row, ty)) = noted {
-            self.push(&constant(&row, &ty));
-            return Ok(());
-        }
-        match value {
-            Value::Number(digits, _) => match digits.parse::<i64>() {
-                Ok(v) if i32::try_from(v).is_err() => self.push(&format!("'{v}'::bigint")),
-                _ => self.push(digits),
-            },
-            Value::Boolean(v) => self.push(if *v { "true" } else { "false" }),
-            Value::Null => self.push("NULL"),
-            // A literal that nothing gave a type.
-            other => match crate::scalar::literal::string(other) {
-                Some(text) => self.push(&everview_expr::quote_literal(text)),
-                None => return Err(Unknown),
-            },
-        }
-        Ok(())
-    }
-
-    /// A literal with an explicit type.
-    fn typed_literal(&mut self, place: Option<usize>, ty: &DataType) -> Result<(), Unknown> {
-        let noted = place.and_then(|p| self.notes.literals.get(&p)).cloned();
-        let (row, scalar) = noted.ok_or(Unknown)?;
-        let (_, typmod) = crate::types::resolve(ty).map_err(|_| Unknown)?;
-        if typmod == Typmod::NONE {
-            self.push(&constant(&row, &scalar));
-        } else {
-            let mut value = String::new();
-            text::format(&scalar, row.first(), &mut value);
-            let value = everview_expr::quote_literal(&value);
-            self.push(&format!("{value}::{}", scalar.sql_name_with(typmod)));
-        }
-        Ok(())
-    }
-
-    fn cast(&mut self, expr: &Expr, ty: &DataType) -> Result<(), Unknown> {
-        let (scalar, typmod) = crate::types::resolve(ty).map_err(|_| Unknown)?;
-        if let Some(place) = place(expr)
-            && self.notes.literals.contains_key(&place)
-        {
-            return self.typed_literal(Some(place), ty);
-        }
-        self.grouped(|p| {
-            let parens = p.pretty && !is_simple(&shape(expr), Parent::Cast);
-            if parens {
-                p.push("(");
-            }
-            p.bare(expr)?;
-            if parens {
-                p.push(")");
-            }
-            Ok(())
-        })?;
-        self.push(&format!("::{}", scalar.sql_name_with(typmod)));
-        Ok(())
-    }
-
     fn unary(&mut self, op: UnaryOperator, expr: &Expr) -> Result<(), Unknown> {
         match op {
             UnaryOperator::Not => self.grouped(|p| {
@@ -565,26 +411,6 @@ impl Printer<'_> {
         })
     }
 
-    /// `interval '1 day'` and `interval '1' day`.
-    fn interval(&mut self, interval: &Interval) -> Result<(), Unknown> {
-        let Expr::Value(value) = &*interval.value else {
-            return Err(Unknown);
-        };
-        let written = crate::scalar::literal::string(&value.value).ok_or(Unknown)?;
-        let written = match (&interval.leading_field, &interval.last_field) {
-            (None, _) => written.to_string(),
-            (Some(field), None) if written.parse::<f64>().is_ok() => format!("{written} {field}"),
-            _ => return Err(Unknown),
-        };
-        if interval.leading_precision.is_some() || interval.fractional_seconds_precision.is_some() {
-            return Err(Unknown);
-        }
-        let arena = RowArena::new();
-        let parsed = text::parse(&ScalarType::Interval, &written, &arena).map_err(|_| Unknown)?;
-        self.push(&constant(&Row::pack([parsed]), &ScalarType::Interval));
-        Ok(())
-    }
-
     /// `array[1]`.
     fn subscripts(&mut self, root: &Expr, chain: &[AccessExpr]) -> Result<(), Unknown> {
         let bare = matches!(root, Expr::Identifier(_));
@@ -604,179 +430,5 @@ impl Printer<'_> {
             self.push("]");
         }
         Ok(())
-    }
-
-    fn call(&mut self, name: &str, args: &[Box<Expr>]) -> Result<(), Unknown> {
-        self.push(&format!("{name}("));
-        for (i, arg) in args.iter().enumerate() {
-            if i > 0 {
-                self.push(", ");
-            }
-            self.part(arg, Parent::Bracket, true)?;
-        }
-        self.push(")");
-        Ok(())
-    }
-
-    fn substring(
-        &mut self,
-        expr: &Expr,
-        from: Option<&Expr>,
-        length: Option<&Expr>,
-        plain: bool,
-    ) -> Result<(), Unknown> {
-        self.push(if plain { "substring(" } else { "SUBSTRING(" });
-        self.part(expr, Parent::Test, true)?;
-        let words = if plain {
-            [", ", ", "]
-        } else {
-            [" FROM ", " FOR "]
-        };
-        for (word, part) in words.into_iter().zip([from, length]) {
-            if let Some(part) = part {
-                self.push(word);
-                self.part(part, Parent::Test, true)?;
-            }
-        }
-        self.push(")");
-        Ok(())
-    }
-
-    fn case(
-        &mut self,
-        operand: Option<&Expr>,
-        conditions: &[CaseWhen],
-        els: Option<&Expr>,
-    ) -> Result<(), Unknown> {
-        let base = self.level;
-        self.line(base, "CASE");
-        self.level = base + 4;
-        if let Some(operand) = operand {
-            self.push(" ");
-            self.expr(operand, true)?;
-        }
-        for CaseWhen { condition, result } in conditions {
-            self.line(base + 4, "WHEN ");
-            self.expr(condition, operand.is_some())?;
-            self.push(" THEN ");
-            self.expr(result, true)?;
-        }
-        self.line(base + 4, "ELSE ");
-        match els {
-            Some(els) => self.expr(els, true)?,
-            None => self.push("NULL"),
-        }
-        self.level = base;
-        self.line(base, "END");
-        Ok(())
-    }
-
-    fn function(&mut self, function: &Function) -> Result<(), Unknown> {
-        let name = names::Name::new(&function.name).map_err(|_| Unknown)?.name;
-        if !function.within_group.is_empty() {
-            return Err(Unknown);
-        }
-        let standard = ["coalesce", "nullif", "greatest", "least"].contains(&name.as_str());
-        self.push(&match standard {
-            true => name.to_uppercase(),
-            false => quote(&name),
-        });
-        let list = match &function.args {
-            // CURRENT_DATE and the like.
-            FunctionArguments::None => {
-                self.out.truncate(self.out.len() - name.len());
-                self.push(&name.to_uppercase());
-                return Ok(());
-            }
-            FunctionArguments::Subquery(_) => return Err(Unknown),
-            FunctionArguments::List(list) => list,
-        };
-        self.push("(");
-        if matches!(list.duplicate_treatment, Some(DuplicateTreatment::Distinct)) {
-            self.push("DISTINCT ");
-        }
-        for (i, arg) in list.args.iter().enumerate() {
-            if i > 0 {
-                self.push(", ");
-            }
-            match arg {
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => {
-                    self.part(e, Parent::Bracket, true)?;
-                }
-                FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => self.push("*"),
-                _ => return Err(Unknown),
-            }
-        }
-        for clause in &list.clauses {
-            let FunctionArgumentClause::OrderBy(items) = clause else {
-                return Err(Unknown);
-            };
-            self.push(" ORDER BY ");
-            self.order_items(items, &[], false)?;
-        }
-        self.push(")");
-        if let Some(filter) = &function.filter {
-            self.push(" FILTER (WHERE ");
-            self.expr(filter, false)?;
-            self.push(")");
-        }
-        match &function.over {
-            None => Ok(()),
-            Some(WindowType::WindowSpec(spec)) => self.window(spec),
-            Some(WindowType::NamedWindow(_)) => Err(Unknown),
-        }
-    }
-
-    fn window(&mut self, spec: &WindowSpec) -> Result<(), Unknown> {
-        if spec.window_name.is_some() {
-            return Err(Unknown);
-        }
-        self.push(" OVER (");
-        let mut space = "";
-        if !spec.partition_by.is_empty() {
-            self.push("PARTITION BY ");
-            for (i, expr) in spec.partition_by.iter().enumerate() {
-                if i > 0 {
-                    self.push(", ");
-                }
-                self.by(expr)?;
-            }
-            space = " ";
-        }
-        if !spec.order_by.is_empty() {
-            self.push(&format!("{space}ORDER BY "));
-            self.order_items(&spec.order_by, &[], false)?;
-            space = " ";
-        }
-        if let Some(frame) = &spec.window_frame {
-            let units = frame.units.to_string();
-            let start = frame.start_bound.to_string();
-            self.push(&match &frame.end_bound {
-                Some(end) => format!("{space}{units} BETWEEN {start} AND {end}"),
-                None => format!("{space}{units} {start}"),
-            });
-        }
-        self.push(")");
-        Ok(())
-    }
-}
-
-/// A type without a modifier: `bpchar`, as `character` would mean `character(1)`.
-fn type_name(ty: &ScalarType) -> String {
-    ty.sql_name_with(Typmod::NONE)
-}
-
-/// A constant as `get_const_expr` writes it: bare where the parser would give it the same type, else with its type.
-fn constant(row: &Row, ty: &ScalarType) -> String {
-    let name = type_name(ty);
-    let value = row.first();
-    let mut out = String::new();
-    text::format(ty, value, &mut out);
-    match value {
-        Datum::Null => format!("NULL::{name}"),
-        Datum::Bool(v) => v.to_string(),
-        Datum::Int32(v) if v >= 0 => out,
-        Datum::Numeric(_) if !out.starts_with('-') && out.contains('.') => out,
-        _ => format!("{}::{name}", everview_expr::quote_literal(&out)),
     }
 }
