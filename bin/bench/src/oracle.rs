@@ -7,6 +7,8 @@
 //! incremental path with what it judges.
 
 pub mod flights;
+mod grammar;
+mod random;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -29,6 +31,12 @@ pub struct Arguments {
     /// Drop the flights' tables there first, with all that depends on them.
     #[arg(long)]
     replace: bool,
+    /// Compare random views over random histories instead, this many cases
+    #[arg(long, value_name = "CASES")]
+    random: Option<u64>,
+    /// The first case's seed; the others follow
+    #[arg(long, default_value_t = 0, requires = "random")]
+    seed: u64,
     /// Refresh the materialized views before reading them. Everview needs none; with it, another
     /// PostgreSQL passes, which checks the oracle itself.
     #[arg(long)]
@@ -80,6 +88,9 @@ pub async fn run(arguments: &Arguments, out: &mut impl Write) -> Result<bool, Or
         }
     };
     let maintenance = Session::connect("PostgreSQL", &postgres.url()).await?;
+    if let Some(cases) = arguments.random {
+        return random_cases(arguments.seed, cases, &url, &postgres.url(), out).await;
+    }
     let mut tally = Tally::default();
     for (database, views_first) in [("before_load", true), ("after_load", false)] {
         maintenance
@@ -106,6 +117,30 @@ pub async fn run(arguments: &Arguments, out: &mut impl Write) -> Result<bool, Or
     }
     writeln!(out, "{} passed, {} failed", tally.passed, tally.failed).map_err(report)?;
     Ok(tally.failed == 0)
+}
+
+/// Runs so many random cases, prints what differs and `N passed, N failed`.
+async fn random_cases(
+    seed: u64,
+    cases: u64,
+    everview: &str,
+    postgres: &str,
+    out: &mut impl Write,
+) -> Result<bool, OracleError> {
+    let everview = Session::connect("Everview", everview).await?;
+    let postgres = Session::connect("PostgreSQL", postgres).await?;
+    let mut count = random::Count::default();
+    for seed in seed..seed.saturating_add(cases) {
+        random::case(seed, &everview, &postgres, &mut count, out).await?;
+    }
+    let random::Count {
+        agreed,
+        failed,
+        unsupported,
+    } = count;
+    writeln!(out, "{unsupported} views refused by name").map_err(report)?;
+    writeln!(out, "{agreed} passed, {failed} failed").map_err(report)?;
+    Ok(failed == 0)
 }
 
 /// Comparisons so far.
