@@ -11,6 +11,31 @@
 //!
 //! The plan holds every decision, so this is straight-line code. Invariant: each node's output up to a time is a
 //! function of its input up to it, however the input is cut and however many workers there are.
+//!
+//! # What fails, and where it shows
+//!
+//! A row may hold error values; whoever computes with one gets that error. What cannot decide whether a row, or
+//! which group, is there becomes an error row, and the row itself is left out:
+//!
+//! | node | an error value in a column | an error row |
+//! |---|---|---|
+//! | Constant | as given | an error instead of rows |
+//! | Map | an expression that fails | |
+//! | Filter | | no predicate is false or NULL, and one fails: the least of their errors |
+//! | FlatMap | | an argument or the function fails |
+//! | Join | | a compared expression over one input fails, whatever the other inputs hold; a condition over several inputs, as a predicate of a filter above |
+//! | Reduce | an argument, filter, ORDER BY or result of an aggregate: the least error of the group | a group key fails |
+//! | Reduce without aggregates (DISTINCT) | | a column of the row |
+//! | TopK | columns that neither group nor order | a column that groups or orders |
+//! | Window | an argument fails, for the rows that look at it; the ORDER BY or frame fails for some row, for all of its partition | a partition key fails |
+//! | Threshold (EXCEPT, INTERSECT) | | a column of a row of any multiplicity but 0 |
+//! | Project, Negate, Union, Let, Get, an index's key | passed on | passed on, never negated |
+//!
+//! Map, Filter and Project that follow each other are one step, with one conjunction of predicates, and so are they
+//! with the Join, FlatMap or Reduce below them. Conditions of one input alone in a join belong to that input.
+//! Errors are counted by the multiplicities of the rows that failed, which are not negative where membership is
+//! decided, and are a set once they are exported. A linear join by a key over several inputs' columns evaluates it
+//! once those inputs are joined.
 
 pub mod context;
 mod extrema;
@@ -62,17 +87,13 @@ impl<'s> Context<'s> {
             } => {
                 let value = self.render(value);
                 self.bind(*id, value);
-                let mut errs = vec![];
+                // Errors in their keys, and those of the value, are met by whoever reads them.
                 for arrangement in arrangements {
-                    let (_, failed) = self.index(Id::Local(*id), arrangement);
-                    errs.extend(failed);
+                    self.index(Id::Local(*id), arrangement);
                 }
                 let body = self.render(body);
                 self.unbind(*id);
-                match errs.is_empty() {
-                    true => body,
-                    false => body.with_errors(self.scope.concatenate(errs)),
-                }
+                body
             }
             Plan::Mfp { input, mfp } => {
                 let input = self.render(input);

@@ -79,7 +79,8 @@ impl MapFilterProject {
 
     /// Applies it. `datums` holds the input and is left with the appended columns as well.
     ///
-    /// `Ok(None)`: a predicate is not true. `Err`: no predicate is false or NULL, and one failed.
+    /// `Ok(None)`: a predicate is not true. `Err`: no predicate is false or NULL, and some failed: the least of
+    /// their errors, whatever their order.
     pub fn evaluate<'a>(
         &'a self,
         datums: &mut Vec<Datum<'a>>,
@@ -102,14 +103,14 @@ impl MapFilterProject {
         datums: &mut Vec<Datum<'a>>,
         arena: &'a RowArena,
     ) -> Result<bool, EvalError> {
-        let mut error = None;
+        let mut error: Option<everview_repr::datum::ErrorRef<'a>> = None;
         let mut predicates = self.predicates.iter().peekable();
         let mut pending = self.expressions.iter();
         loop {
             while let Some((_, predicate)) = predicates.next_if(|(n, _)| *n <= datums.len()) {
                 match predicate.eval(datums, arena) {
                     Datum::Bool(true) => {}
-                    Datum::Error(e) => error = error.or(Some(e)),
+                    Datum::Error(e) => error = Some(error.map_or(e, |least| least.min(e))),
                     _ => return Ok(false),
                 }
             }

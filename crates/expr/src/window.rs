@@ -115,17 +115,35 @@ pub struct WindowExpr {
 
 impl WindowExpr {
     /// The values for the rows of one partition, given in order, one result for each row. A row that occurs
-    /// several times is given several times.
+    /// several times is given several times. An error in the window's ORDER BY is the value for every row.
     pub fn eval_partition<'a>(
         &'a self,
         rows: &[RowRef<'a>],
         arena: &'a RowArena,
     ) -> Vec<Datum<'a>> {
         let partition = Partition::new(rows, &self.order_by, arena);
-        match self.eval(&partition, arena) {
-            Ok(values) => values,
-            Err(error) => vec![error; rows.len()],
-        }
+        let values = match self.order_error(&partition, arena) {
+            Some(error) => Err(error),
+            None => self.eval(&partition, arena),
+        };
+        values.unwrap_or_else(|error| vec![error; rows.len()])
+    }
+
+    /// The least error in what the partition is ordered by: a row without a place leaves none of the others theirs.
+    fn order_error<'a>(
+        &'a self,
+        partition: &Partition<'a>,
+        arena: &'a RowArena,
+    ) -> Option<Datum<'a>> {
+        let keys = (0..partition.len()).flat_map(|i| {
+            let order = self.order_by.iter();
+            order.map(move |order| order.expr.eval(partition.row(i), arena))
+        });
+        let errors = keys.filter_map(|key| match key {
+            Datum::Error(error) => Some(error),
+            _ => None,
+        });
+        errors.min().map(Datum::Error)
     }
 
     /// The values, or the error that every row has.

@@ -175,6 +175,9 @@ pub struct JoinInput {
     pub source: JoinSource,
     /// The arrangements of it that the join looks into; the plan refers to them by position.
     pub arrangements: Vec<Arrangement>,
+    /// What else the join compares of its rows, alone, and no arrangement has in its key. As with keys, a row for
+    /// which one fails is an error whatever the other inputs hold.
+    pub compared: Vec<ScalarExpr>,
 }
 
 /// Where a join input's rows come from.

@@ -80,6 +80,11 @@ pub fn encode<'d>(datums: impl IntoIterator<Item = Datum<'d>>) -> Key {
     Key(out)
 }
 
+/// Whether a key may hold an error: where this is false, it holds none.
+pub fn may_hold_error(key: &[u8]) -> bool {
+    memchr::memchr(marker::ERROR, key).is_some()
+}
+
 /// Appends the sort key of a row under an ORDER BY.
 pub fn push_order_by(out: &mut Vec<u8>, datums: &[Datum<'_>], order: &[ColumnOrder]) {
     for o in order {

@@ -26,9 +26,12 @@ pub struct Context<'s> {
     imports: BTreeMap<GlobalId, Import<'s>>,
     locals: BTreeMap<LocalId, Collection<'s>>,
     /// Arrangements that nodes share.
-    arranged: Vec<(Id, Arrangement, Index<'s>)>,
+    arranged: Vec<Shared<'s>>,
     nodes: usize,
 }
+
+/// An arrangement of a table or binding, with the errors in its key.
+type Shared<'s> = (Id, Arrangement, Index<'s>, Rows<'s>);
 
 /// Indexes of another dataflow's rows, and its errors.
 pub struct Import<'s> {
@@ -73,8 +76,7 @@ impl<'s> Context<'s> {
     /// Ends a binding.
     pub fn unbind(&mut self, id: LocalId) {
         self.locals.remove(&id);
-        self.arranged
-            .retain(|(other, _, _)| *other != Id::Local(id));
+        self.arranged.retain(|(other, ..)| *other != Id::Local(id));
     }
 
     /// No rows.
@@ -124,27 +126,28 @@ impl<'s> Context<'s> {
         })
     }
 
-    /// An arrangement of a collection by name, shared by all who ask for the same; and, for the first, the
-    /// errors of its key.
-    pub fn index(&mut self, id: Id, arrangement: &Arrangement) -> (Index<'s>, Option<Rows<'s>>) {
+    /// An arrangement of a collection by name, shared by all who ask for the same, and the errors of its key. In an
+    /// imported one, rows whose key failed are there, under their error.
+    pub fn index(&mut self, id: Id, arrangement: &Arrangement) -> (Index<'s>, Rows<'s>) {
         if let Id::Global(global) = id
             && let Some(import) = self.imports.get(&global)
             && let Some((_, index, errs)) = import.indexes.iter().find(|(a, _, _)| a == arrangement)
         {
-            return (index.clone(), Some(errs.clone()));
+            return (index.clone(), errs.clone());
         }
         let made = self
             .arranged
             .iter()
-            .find(|(of, a, _)| *of == id && a == arrangement);
-        if let Some((_, _, index)) = made {
-            return (index.clone(), None);
+            .find(|(of, a, ..)| *of == id && a == arrangement);
+        if let Some((_, _, index, errs)) = made {
+            return (index.clone(), errs.clone());
         }
         let rows = self.get(id).oks;
         let name = self.name(&format!("{id:?}"));
         let (index, errs) = arrange_rows(rows, arrangement, &name, &self.health);
-        self.arranged.push((id, arrangement.clone(), index.clone()));
-        (index, Some(errs))
+        self.arranged
+            .push((id, arrangement.clone(), index.clone(), errs.clone()));
+        (index, errs)
     }
 }
 

@@ -2,21 +2,26 @@
 //!
 //! The plan says which arrangements are looked into; an input that is a table, a binding or an index by itself
 //! shares them with every other node of the dataflow that asks for the same.
+//!
+//! Errors. A row whose key fails is an error and has no partners. A condition that fails on the way does not stop a
+//! row: it goes on with the error as a datum behind its columns, and is an error only if it reaches the end, where
+//! no other condition has dropped it. So the paths of a delta join agree, whatever their order, and what errors
+//! there are does not depend on the plan.
 
 use std::sync::Arc;
 
-use everview_expr::MapFilterProject;
+use everview_expr::{MapFilterProject, ScalarExpr};
 use everview_optimize::physical::{
     Arrangement, DeltaPath, DeltaStage, JoinInput, JoinPlan, JoinSource, LinearStage,
 };
-use everview_repr::Row;
+use everview_repr::{Datum, Packer, Row, RowArena, RowRef, key};
 use timely::container::{CapacityContainerBuilder, PushInto};
 use timely::dataflow::operators::Concatenate;
 
 use super::context::{Context, shared_id};
 use super::read::read_index;
-use super::scratch::{Scratch, encode_key, error_row, read_back};
-use super::streams::{Collection, Index, Outcome, Rows, apply, arrange_rows, split};
+use super::scratch::{Scratch, encode_key, encode_whole_key, read_back};
+use super::streams::{Collection, Index, Outcome, Rows, Sink, arrange_rows, split, transform};
 use crate::arrange::pack::pack;
 use crate::health::Health;
 use crate::operators::{Comparison, half_join, join};
@@ -84,17 +89,26 @@ fn input<'s>(
         errs.push(context.get(id).errs);
         let indexes = input.arrangements.iter().map(|arrangement| {
             let (index, failed) = context.index(id, arrangement);
-            errs.extend(failed);
+            errs.push(failed);
             (arrangement.clone(), index)
         });
         let indexes = indexes.collect();
-        return Input { rows, indexes };
+        let read = Input { rows, indexes };
+        if !input.compared.is_empty() {
+            let rows = rows_of(context, &read, &format!("{name} read"));
+            errs.push(failures(rows, &input.compared, name, &context.health));
+        }
+        return read;
     }
     let JoinSource::Plan(plan) = &input.source else {
         unreachable!("an arranged input is shared")
     };
     let collection = context.render(plan);
     errs.push(collection.errs);
+    if !input.compared.is_empty() {
+        let rows = collection.oks.clone();
+        errs.push(failures(rows, &input.compared, name, &context.health));
+    }
     let indexes = input
         .arrangements
         .iter()
@@ -113,6 +127,30 @@ fn input<'s>(
     }
 }
 
+/// The errors of the rows for which one of these expressions fails.
+fn failures<'s>(
+    rows: Rows<'s>,
+    exprs: &[ScalarExpr],
+    name: &str,
+    health: &Arc<Health>,
+) -> Rows<'s> {
+    let exprs = exprs.to_vec();
+    let mut scratch = Scratch::default();
+    let mut key = Vec::new();
+    let name = format!("{name} compared");
+    let logic = move |row: Row, time, diff, sink: &mut Sink<'_>| {
+        let context = (&exprs, &row);
+        let errors = scratch.run(&context, |(exprs, row), datums, arena, _| {
+            datums.extend(row.iter());
+            encode_whole_key(&mut key, exprs, datums, arena)
+        });
+        for error in errors {
+            sink.outcome(Err(error), time, diff);
+        }
+    };
+    transform(rows, &name, health, logic).errs
+}
+
 /// The rows of an input: as they were rendered, else read from its first arrangement.
 fn rows_of<'s>(context: &Context<'s>, input: &Input<'s>, name: &str) -> Rows<'s> {
     match (&input.rows, input.indexes.first()) {
@@ -122,22 +160,25 @@ fn rows_of<'s>(context: &Context<'s>, input: &Input<'s>, name: &str) -> Rows<'s>
     }
 }
 
-/// Evaluates what is applied to two arranged rows side by side.
+/// Evaluates what is applied to two rows side by side.
 struct Closure {
+    /// How the left row is arranged under the key; absent where it is whole in its value bytes.
     left: Option<Arrangement>,
     right: Arrangement,
     mfp: MapFilterProject,
+    /// Nothing follows: what failed on the way is an error now.
+    last: bool,
     scratch: Scratch,
     health: Arc<Health>,
 }
 
 impl Closure {
-    /// The left row is arranged under the same key, or whole in its value bytes.
     fn call(&mut self, key: &[u8], left: &[u8], right: &[u8]) -> Option<Outcome> {
         let Closure {
             left: arranged,
             right: arrangement,
             mfp,
+            last,
             scratch,
             health,
         } = self;
@@ -146,20 +187,94 @@ impl Closure {
             scratch.run(
                 &context,
                 |(arranged, arrangement, mfp, key, left, right), datums, arena, packer| {
-                    match arranged {
-                        Some(arranged) => read_back(arranged, key, left, datums, arena),
-                        None => datums.extend(everview_repr::RowRef::from_packed(left).iter()),
-                    }
+                    let failed = match arranged {
+                        Some(arranged) => {
+                            let failed = read_back(arranged, key, left, datums, arena);
+                            // Two imported indexes hold rows whose keys failed, under their errors.
+                            if key::may_hold_error(key) && fails(&arranged.key, datums, arena) {
+                                return None;
+                            }
+                            failed
+                        }
+                        None => {
+                            datums.extend(RowRef::from_packed(left).iter());
+                            let columns = mfp.input_arity - arrangement.columns.len();
+                            datums.drain(columns..).next()
+                        }
+                    };
                     read_back(arrangement, key, right, datums, arena);
-                    mfp.evaluate(datums, arena, packer)
+                    finish(mfp, failed, *last, datums, arena, packer)
                 },
             )
         };
-        match health.run(evaluate)? {
-            Ok(row) => row.map(Ok),
-            Err(error) => Some(Err(error_row(&error))),
+        health.run(evaluate)?
+    }
+}
+
+/// Whether one of these expressions fails.
+fn fails<'a>(exprs: &'a [ScalarExpr], datums: &[Datum<'a>], arena: &'a RowArena) -> bool {
+    let mut values = exprs.iter().map(|expr| expr.eval(datums, arena));
+    values.any(|value| matches!(value, Datum::Error(_)))
+}
+
+/// Applies conditions and projection to a row that may have failed before. One that fails goes on with its error
+/// behind its columns, or is an error if this is the last step.
+fn finish<'a>(
+    mfp: &'a MapFilterProject,
+    failed: Option<Datum<'a>>,
+    last: bool,
+    datums: &mut Vec<Datum<'a>>,
+    arena: &'a RowArena,
+    packer: &mut Packer,
+) -> Option<Outcome> {
+    let error = match mfp.evaluate_datums(datums, arena) {
+        Ok(false) => return None,
+        Ok(true) => failed,
+        Err(error) => {
+            let error = arena.error(&error);
+            Some(failed.map_or(error, |failed| least(failed, error)))
+        }
+    };
+    match error {
+        Some(error) if last => return Some(Err(Row::pack([error]))),
+        error => {
+            let columns = mfp.projection.iter().map(|column| datums[*column]);
+            columns.chain(error).for_each(|datum| packer.push(datum));
         }
     }
+    Some(Ok(packer.finish()))
+}
+
+/// The lesser of two errors.
+fn least<'a>(a: Datum<'a>, b: Datum<'a>) -> Datum<'a> {
+    match (a, b) {
+        (Datum::Error(a), Datum::Error(b)) => Datum::Error(a.min(b)),
+        (a, _) => a,
+    }
+}
+
+/// Applies to the rows of the first input what concerns it alone.
+fn start<'s>(
+    rows: Rows<'s>,
+    initial: &MapFilterProject,
+    name: &str,
+    health: &Arc<Health>,
+) -> Rows<'s> {
+    if initial.is_identity() {
+        return rows;
+    }
+    let mfp = initial.clone();
+    let mut scratch = Scratch::default();
+    let logic = move |row: Row, time, diff, sink: &mut Sink<'_>| {
+        let made = scratch.run(&(&mfp, &row), |(mfp, row), datums, arena, packer| {
+            datums.extend(row.iter());
+            finish(mfp, None, false, datums, arena, packer)
+        });
+        if let Some(outcome) = made {
+            sink.outcome(outcome, time, diff);
+        }
+    };
+    transform(rows, &format!("{name} initial"), health, logic).oks
 }
 
 fn linear<'s>(
@@ -174,13 +289,7 @@ fn linear<'s>(
     let health = &context.health;
     let mut rows = rows_of(context, &inputs[source], &format!("{name} read"));
     let mut reads_source = initial.is_identity();
-    let started = Collection {
-        oks: rows,
-        errs: context.empty(),
-    };
-    let started = apply(started, initial, &format!("{name} initial"), health);
-    rows = started.oks;
-    errs.push(started.errs);
+    rows = start(rows, initial, name, health);
     for (n, stage) in stages.iter().enumerate() {
         let name = format!("{name} stage {n}");
         let there = inputs[source]
@@ -200,6 +309,7 @@ fn linear<'s>(
             left: Some(stage.stream.clone()),
             right: arrangement.clone(),
             mfp: stage.closure.clone(),
+            last: n + 1 == stages.len(),
             scratch: Scratch::default(),
             health: Arc::clone(health),
         };
@@ -237,21 +347,17 @@ fn delta<'s>(
         }
         None => rows_of(context, source, &name),
     };
-    let started = Collection {
-        oks: rows,
-        errs: context.empty(),
-    };
-    let started = apply(
-        started,
-        &path.initial,
-        &format!("{name} initial"),
-        &context.health,
-    );
-    errs.push(started.errs);
-    let mut rows = started.oks;
+    let mut rows = start(rows, &path.initial, &name, &context.health);
     for (n, stage) in path.stages.iter().enumerate() {
         let name = format!("{name} stage {n}");
-        rows = look_up(context, inputs, path.source, stage, rows, &name, errs);
+        let comparison = match stage.input < path.source {
+            true => Comparison::UpTo,
+            false => Comparison::Before,
+        };
+        let last = n + 1 == path.stages.len();
+        let found = look_up(context, inputs, stage, rows, comparison, last, &name);
+        rows = found.oks;
+        errs.push(found.errs);
     }
     rows
 }
@@ -259,44 +365,39 @@ fn delta<'s>(
 fn look_up<'s>(
     context: &Context<'s>,
     inputs: &[Input<'s>],
-    source: usize,
     stage: &DeltaStage,
     rows: Rows<'s>,
+    comparison: Comparison,
+    last: bool,
     name: &str,
-    errs: &mut Vec<Rows<'s>>,
-) -> Rows<'s> {
+) -> Collection<'s> {
     let exprs = stage.key.clone();
     let health = Arc::clone(&context.health);
     let mut scratch = Scratch::default();
     let mut key = Vec::new();
-    let (changes, failed) = pack(
+    // A key that fails is one over its own input, whose arrangement by it tells.
+    let (changes, _) = pack(
         rows,
         &format!("pack {name}"),
-        move |row: Row, time, diff, packer| {
+        move |row: Row, time, diff, packer: &mut crate::arrange::pack::Packer<'_, u64, i64, ()>| {
             health.run(|| {
                 let context = (&exprs, &row);
                 let encoded = scratch.run(&context, |(exprs, row), datums, arena, _| {
                     datums.extend(row.iter());
                     encode_key(&mut key, exprs, datums, arena)
                 });
-                match encoded {
-                    Ok(()) => packer.push(&key, row.bytes(), time, diff),
-                    Err(error) => packer.error(error, time, diff),
+                if encoded.is_ok() {
+                    packer.push(&key, row.bytes(), time, diff);
                 }
             });
         },
     );
-    errs.push(failed);
-    let comparison = if stage.input < source {
-        Comparison::UpTo
-    } else {
-        Comparison::Before
-    };
     let (arrangement, index) = &inputs[stage.input].indexes[stage.arrangement];
     let mut closure = Closure {
         left: None,
         right: arrangement.clone(),
         mfp: stage.closure.clone(),
+        last,
         scratch: Scratch::default(),
         health: Arc::clone(&context.health),
     };
@@ -311,7 +412,5 @@ fn look_up<'s>(
             }
         },
     );
-    let joined = split(joined, &format!("{name} results"), &context.health);
-    errs.push(joined.errs);
-    joined.oks
+    split(joined, &format!("{name} results"), &context.health)
 }

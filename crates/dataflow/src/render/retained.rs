@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use everview_optimize::physical::{Arrangement, TopKPlan};
-use everview_repr::{Row, RowRef, key};
+use everview_repr::{Datum, Row, RowRef, key};
 
 use super::extrema::behind;
 use super::reduce::negative;
@@ -29,14 +29,19 @@ pub fn top_k<'s>(
     let guard = Arc::clone(health);
     let mut scratch = Scratch::default();
     let (mut key, mut value) = (Vec::new(), Vec::new());
-    let (packed, _) = pack(
+    let (packed, failed) = pack(
         input.oks,
         &format!("{name} pack"),
-        move |row: Row, time, diff, packer: &mut crate::arrange::pack::Packer<'_, u64, i64, ()>| {
+        move |row: Row, time, diff, packer| {
             guard.run(|| {
                 let context = (&group_key, &order, &row);
-                scratch.run(&context, |(group_key, order, row), datums, _, _| {
+                let failed = scratch.run(&context, |(group_key, order, row), datums, _, _| {
                     datums.extend(row.iter());
+                    let columns = group_key.iter().copied();
+                    let mut columns = columns.chain(order.iter().map(|order| order.column));
+                    if let Some(error) = columns.find_map(|column| error_in([datums[column]])) {
+                        return Some(error);
+                    }
                     key.clear();
                     group_key
                         .iter()
@@ -45,8 +50,12 @@ pub fn top_k<'s>(
                     key::push_order_by(&mut value, datums, order);
                     value.extend_from_slice(row.bytes());
                     value.extend_from_slice(&(row.bytes().len() as u32).to_be_bytes());
+                    None
                 });
-                packer.push(&key, &value, time, diff);
+                match failed {
+                    None => packer.push(&key, &value, time, diff),
+                    Some(error) => packer.error(error, time, diff),
+                }
             });
         },
     );
@@ -68,11 +77,19 @@ pub fn top_k<'s>(
             reduce_total(localize(arrange(packed, name)), name, seek)
         }
     };
-    split(rows, &format!("{name} results"), health).with_errors(input.errs)
+    split(rows, &format!("{name} results"), health)
+        .with_errors(input.errs)
+        .with_errors(failed)
+}
+
+/// The first error among some datums, as the row of an error collection.
+fn error_in<'d>(datums: impl IntoIterator<Item = Datum<'d>>) -> Option<Row> {
+    let mut datums = datums.into_iter();
+    datums.find_map(|datum| matches!(datum, Datum::Error(_)).then(|| Row::pack([datum])))
 }
 
 /// Positive multiplicities only. Rows that are equal but not identical cancel each other out, the greatest
-/// identity first.
+/// identity first. A row that holds an error cannot be compared, and is one.
 pub fn threshold<'s>(
     input: Collection<'s>,
     arrangement: &Arrangement,
@@ -92,6 +109,13 @@ pub fn threshold<'s>(
                      values: &mut dyn Iterator<Item = (&[u8], i64)>,
                      output: &mut Vec<(Outcome, i64)>| {
         let values: Vec<(&[u8], i64)> = values.collect();
+        if let Some((value, _)) = values.first() {
+            let row = arranged_row(&mut scratch, &arrangement, key, value);
+            if let Some(error) = error_in(row.iter()) {
+                output.push((Err(error), 1));
+                return;
+            }
+        }
         let mut left: i64 = values.iter().map(|(_, count)| *count).sum();
         for (value, count) in values {
             let kept = count.min(left);

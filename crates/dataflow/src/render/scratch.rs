@@ -82,15 +82,16 @@ pub fn encode_key<'a>(
     Ok(())
 }
 
-/// Writes key and value of a row in an arrangement; gives the first error in the key, as the row of an error
-/// collection. Errors have their place in the order of keys too.
+/// Writes key and value of a row in an arrangement; gives the errors in the key, as rows of an error collection.
+/// Errors have their place in the order of keys too. A datum behind the row's columns, which joins
+/// leave there, stays behind the value's.
 pub fn arrange_row(
     scratch: &mut Scratch,
     arrangement: &Arrangement,
     row: RowRef<'_>,
     key: &mut Vec<u8>,
     value: &mut Vec<u8>,
-) -> Result<(), Row> {
+) -> Vec<Row> {
     let context = (arrangement, row);
     scratch.run(&context, |(arrangement, row), datums, arena, _| {
         datums.extend(row.iter());
@@ -98,26 +99,40 @@ pub fn arrange_row(
         for column in &arrangement.value {
             row::push_datum(value, datums[*column]);
         }
-        let encoded = encode_key(key, &arrangement.key, datums, arena);
-        if encoded.is_err() {
-            key.clear();
-            arrangement
-                .key
-                .iter()
-                .for_each(|expr| key::push(key, expr.eval(datums, arena)));
+        if let Some(behind) = datums.get(arrangement.columns.len()) {
+            row::push_datum(value, *behind);
         }
-        encoded
+        encode_whole_key(key, &arrangement.key, datums, arena)
     })
 }
 
-/// Appends the datums of an arranged row.
+/// Writes the key of these expressions, errors among them; gives those.
+pub fn encode_whole_key<'a>(
+    out: &mut Vec<u8>,
+    exprs: &'a [ScalarExpr],
+    datums: &[Datum<'a>],
+    arena: &'a RowArena,
+) -> Vec<Row> {
+    out.clear();
+    let mut errors = Vec::new();
+    for expr in exprs {
+        let datum = expr.eval(datums, arena);
+        key::push(out, datum);
+        if let Datum::Error(_) = datum {
+            errors.push(Row::pack([datum]));
+        }
+    }
+    errors
+}
+
+/// Appends the datums of an arranged row; gives the one behind them, if there is one.
 pub fn read_back<'a>(
     arrangement: &Arrangement,
     mut key: &'a [u8],
     value: &'a [u8],
     datums: &mut Vec<Datum<'a>>,
     arena: &'a RowArena,
-) {
+) -> Option<Datum<'a>> {
     let wanted = arrangement
         .columns
         .iter()
@@ -137,6 +152,7 @@ pub fn read_back<'a>(
         ColumnSource::Key(at) => decoded[*at],
         ColumnSource::Value(at) => values[*at],
     }));
+    values.get(arrangement.value.len()).copied()
 }
 
 /// The row that an arrangement holds under a key and a value.

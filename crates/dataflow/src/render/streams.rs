@@ -166,7 +166,6 @@ pub fn pack_rows<'s>(
     rows: Rows<'s>,
     arrangement: &Arrangement,
     keep_failed: bool,
-
     name: &str,
     health: &Arc<Health>,
 ) -> (Stream<'s, u64, Packed<u64, i64>>, Rows<'s>) {
@@ -177,11 +176,11 @@ pub fn pack_rows<'s>(
     pack(rows, name, move |row: Row, time, diff, packer| {
         health.run(|| {
             let row = row.as_ref();
-            let arranged = arrange_row(&mut scratch, &arrangement, row, &mut key, &mut value);
-            if keep_failed || arranged.is_ok() {
+            let errors = arrange_row(&mut scratch, &arrangement, row, &mut key, &mut value);
+            if keep_failed || errors.is_empty() {
                 packer.push(&key, &value, time, diff);
             }
-            if let Err(error) = arranged {
+            for error in errors {
                 packer.error(error, time, diff);
             }
         });

@@ -68,7 +68,9 @@ impl RelExpr {
                 let keys = group_key.iter().map(|k| k.ty(&input.columns));
                 let results = aggregates.iter().map(|a| a.result.clone());
                 let columns: Vec<ColumnType> = keys.chain(results).collect();
-                let append_only = input.append_only && aggregates.is_empty();
+                // A group shows its least identity, and a lesser one retracts the one before.
+                let identical = columns.iter().all(|c| !c.scalar.key_loses_identity());
+                let append_only = input.append_only && aggregates.is_empty() && identical;
                 let mut all_keys = vec![(0..group_key.len()).collect::<Vec<_>>()];
                 // A key of the input that is grouped by is a key of the groups.
                 for key in &input.keys {

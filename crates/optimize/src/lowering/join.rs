@@ -23,6 +23,9 @@ pub(super) fn lower(
     mfp: MapFilterProject,
     indexes: &Indexes,
 ) -> Result<Plan, LoweringError> {
+    if let Some((inputs, equivalences)) = filter_inputs(inputs, equivalences) {
+        return lower(&inputs, &equivalences, mfp, indexes);
+    }
     let shape = Shape::new(inputs, equivalences, mfp, indexes);
     if inputs.len() == 1 {
         let initial = shape.only_input();
@@ -32,7 +35,9 @@ pub(super) fn lower(
             mfp: initial,
         });
     }
-    let delta = (3..=MOST_DELTA_INPUTS).contains(&inputs.len()) && shape.connected();
+    let delta =
+        (3..=MOST_DELTA_INPUTS).contains(&inputs.len()) && shape.connected() && shape.separable();
+    let mut covered = Vec::new();
     let mut arranged: Vec<Vec<Arrangement>> = vec![vec![]; inputs.len()];
     let plan = if delta {
         let mut paths = Vec::new();
@@ -57,6 +62,9 @@ pub(super) fn lower(
     } else {
         let path = shape.path(shape.best_source());
         let source = path.source;
+        if path.initial.predicates.is_empty() {
+            covered = shape.first_keys(&path);
+        }
         let mut width = path.initial_types.clone();
         let mut stages = Vec::new();
         for stage in path.stages {
@@ -75,16 +83,74 @@ pub(super) fn lower(
             stages,
         }
     };
-    let inputs = inputs.iter().zip(arranged).map(|(input, arrangements)| {
+    let inputs = inputs.iter().zip(arranged).enumerate();
+    let inputs = inputs.map(|(at, (input, arrangements))| {
+        let mut compared = shape.own_members(at);
+        compared.retain(|e| !covered.contains(e));
+        compared.iter_mut().for_each(|e| {
+            e.permute(|c| c - shape.starts[at]);
+        });
+        compared.retain(|e| !arrangements.iter().any(|a| a.key.contains(e)));
         Ok(JoinInput {
             source: source_of(input, &arrangements, indexes)?,
             arrangements,
+            compared,
         })
     });
     Ok(Plan::Join {
         inputs: inputs.collect::<Result<_, _>>()?,
         plan,
     })
+}
+
+/// Takes what equivalences say about one input alone to that input, as a filter: one member of each class is left
+/// to compare with other inputs. `None` where they say nothing of the kind.
+#[expect(clippy::type_complexity)]
+fn filter_inputs(
+    inputs: &[RelExpr],
+    equivalences: &[Vec<ScalarExpr>],
+) -> Option<(Vec<RelExpr>, Vec<Vec<ScalarExpr>>)> {
+    let mut filtered = inputs.to_vec();
+    let mut classes = equivalences.to_vec();
+    let mut found = false;
+    let mut start = 0;
+    for (input, filtered) in inputs.iter().zip(&mut filtered) {
+        let types = input.ty().columns;
+        let range = start..start + types.len();
+        start = range.end;
+        let own = |e: &ScalarExpr| {
+            let columns = e.columns();
+            !columns.is_empty() && columns.iter().all(|c| range.contains(c))
+        };
+        let local = |e: &ScalarExpr| {
+            let mut e = e.clone();
+            e.permute(|c| c - range.start);
+            e
+        };
+        let mut predicates = Vec::new();
+        for (class, left) in equivalences.iter().zip(&mut classes) {
+            let constant = class.iter().find(|e| e.columns().is_empty());
+            let mut members = class.iter().filter(|e| own(e));
+            let Some(first) = members.next() else {
+                continue;
+            };
+            let anchor = constant.unwrap_or(first);
+            for member in constant.map(|_| first).into_iter().chain(members) {
+                if anchor != member {
+                    predicates.push(same_key(local(anchor), local(member), &types));
+                    left.retain(|e| e == first || e != member);
+                }
+            }
+            // Its members are equal to it already.
+            left.retain(|e| !e.columns().is_empty());
+        }
+        if !predicates.is_empty() {
+            found = true;
+            *filtered = filtered.clone().filter(predicates);
+        }
+    }
+    classes.retain(|class| class.len() > 1);
+    found.then_some((filtered, classes))
 }
 
 /// An imported index serves an input if it has every arrangement that the join needs of it.
@@ -248,6 +314,34 @@ impl<'a> Shape<'a> {
             have.extend(self.columns_of(input));
         }
         true
+    }
+
+    /// Whether every equivalence compares expressions over one input each, so that whether a key fails depends on
+    /// its own row, and not on the order of look-ups.
+    fn separable(&self) -> bool {
+        let inputs: Vec<BTreeSet<usize>> = (0..self.types.len())
+            .map(|i| self.columns_of(i).collect())
+            .collect();
+        let mut members = self.equivalences.iter().flatten();
+        members.all(|e| inputs.iter().any(|own| self.within(e, own)))
+    }
+
+    /// What the equivalences compare of one input alone.
+    fn own_members(&self, input: usize) -> Vec<ScalarExpr> {
+        let own: BTreeSet<usize> = self.columns_of(input).collect();
+        let members = self.equivalences.iter().flatten();
+        members
+            .filter(|e| !e.columns().is_empty() && self.within(e, &own))
+            .cloned()
+            .collect()
+    }
+
+    /// The key by which a path's source is arranged for its first look-up.
+    fn first_keys(&self, path: &Path) -> Vec<ScalarExpr> {
+        let have = self.columns_of(path.source).collect();
+        let first = path.stages.first();
+        let pairs = first.map(|stage| self.key_pairs(&have, stage.input));
+        pairs.into_iter().flatten().map(|(e, _)| e).collect()
     }
 
     /// Linear joins start where the first look-up is best, the earliest input among equals.

@@ -18,7 +18,7 @@ fn pair(a: i32, b: &str) -> Row {
     Row::pack([Datum::Int32(a), Datum::Text(b)])
 }
 
-fn start(workers: usize) -> (Compute, Arc<Tables>) {
+pub fn start(workers: usize) -> (Compute, Arc<Tables>) {
     let tables = Arc::new(Tables::default());
     (
         Compute::start(workers, tables.clone()).expect("workers start"),
@@ -27,7 +27,7 @@ fn start(workers: usize) -> (Compute, Arc<Tables>) {
 }
 
 /// Commits changes of the first table, each at its own time.
-fn commit(compute: &Compute, tables: &Tables, changes: &[(Row, u64, Diff)], upper: u64) {
+pub fn commit(compute: &Compute, tables: &Tables, changes: &[(Row, u64, Diff)], upper: u64) {
     let changes: Vec<_> = changes
         .iter()
         .map(|(row, time, diff)| (TABLES[0], row.clone(), Timestamp(*time), *diff))
@@ -44,7 +44,7 @@ fn commit(compute: &Compute, tables: &Tables, changes: &[(Row, u64, Diff)], uppe
     );
 }
 
-fn peek(
+pub fn peek(
     compute: &Compute,
     id: u64,
     plan: DataflowPlan,

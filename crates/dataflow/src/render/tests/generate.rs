@@ -13,7 +13,7 @@ use everview_repr::{
 };
 use proptest::prelude::*;
 
-use super::oracle::Bag;
+use super::oracle::Answer;
 
 /// Numbers and text; numbers of several identities; a table that only grows.
 pub const TABLES: [GlobalId; 3] = [GlobalId(101), GlobalId(102), GlobalId(103)];
@@ -31,6 +31,7 @@ pub fn types(table: GlobalId) -> Vec<ColumnType> {
 pub struct Entropy {
     bytes: std::vec::IntoIter<u8>,
     locals: Vec<(LocalId, RelationType)>,
+    view: Option<RelExpr>,
     next_local: u32,
 }
 
@@ -39,9 +40,16 @@ impl Entropy {
         Entropy {
             bytes: bytes.into_iter(),
             locals: vec![],
+            view: None,
             next_local: 0,
         }
     }
+
+    /// From here on, expressions also read this view.
+    pub fn over(&mut self, view: RelExpr) {
+        self.view = Some(view);
+    }
+
     fn below(&mut self, n: usize) -> usize {
         usize::from(self.bytes.next().unwrap_or(0)) % n.max(1)
     }
@@ -115,6 +123,11 @@ pub fn relation(g: &mut Entropy, depth: usize) -> RelExpr {
 }
 
 fn leaf(g: &mut Entropy) -> RelExpr {
+    if let Some(view) = g.view.clone()
+        && g.chance(2)
+    {
+        return view;
+    }
     if !g.locals.is_empty() && g.chance(2) {
         let at = g.below(g.locals.len());
         let (id, ty) = g.locals[at].clone();
@@ -173,8 +186,20 @@ fn join(g: &mut Entropy, first: RelExpr, depth: usize) -> RelExpr {
             .collect();
         if !ties.is_empty() {
             let (a, b) = ties[g.below(ties.len())];
-            equivalences.push(vec![ScalarExpr::Column(a), ScalarExpr::Column(b)]);
+            let mut class = vec![ScalarExpr::Column(a), ScalarExpr::Column(b)];
+            if columns[a].scalar == ScalarType::Int32 && g.chance(2) {
+                class = class.into_iter().map(|e| fallible(g, e)).collect();
+                if g.chance(3) {
+                    class.push(literal(g, &ScalarType::Int32));
+                }
+            }
+            equivalences.push(class);
         }
+    }
+    // Over both inputs of a join of two.
+    if inputs.len() == 2 && g.chance(4) {
+        let mine = scalar(g, &columns[..inputs[0].arity()], &ScalarType::Int32, 1);
+        equivalences.push(vec![mine, scalar(g, &columns, &ScalarType::Int32, 2)]);
     }
     RelExpr::Join {
         inputs,
@@ -207,7 +232,7 @@ fn literal(g: &mut Entropy, ty: &ScalarType) -> ScalarExpr {
     let datum = match ty {
         ScalarType::Text => Datum::Text(["a", "b", ""][g.below(3)]),
         ScalarType::Numeric => numeric(&arena, ["1.0", "1.00", "2", "-0.5"][g.below(4)]),
-        ScalarType::Int32 => Datum::Int32(g.below(4) as i32 - 1),
+        ScalarType::Int32 => Datum::Int32([-1, 0, 1, 2, i32::MAX][g.below(5)]),
         ScalarType::Int64 => Datum::Int64(g.below(3) as i64),
         ScalarType::Bool => Datum::Bool(g.chance(2)),
         _ => Datum::Null,
@@ -217,6 +242,16 @@ fn literal(g: &mut Entropy, ty: &ScalarType) -> ScalarExpr {
 
 fn numeric<'a>(arena: &'a RowArena, text: &str) -> Datum<'a> {
     everview_repr::text::parse(&ScalarType::Numeric, text, arena).expect("a number")
+}
+
+/// A number for which some numbers fail.
+fn fallible(g: &mut Entropy, number: ScalarExpr) -> ScalarExpr {
+    let other = literal(g, &ScalarType::Int32);
+    match g.below(3) {
+        0 => number,
+        1 => operator("/", vec![other, number], &ScalarType::Int32),
+        _ => operator("+", vec![number, other], &ScalarType::Int32),
+    }
 }
 
 fn any_scalar(g: &mut Entropy, columns: &[ColumnType], depth: usize) -> ScalarExpr {
@@ -247,7 +282,7 @@ fn scalar(g: &mut Entropy, columns: &[ColumnType], ty: &ScalarType, depth: usize
             }
         };
     }
-    if depth > 0 && *ty == ScalarType::Int32 && g.chance(3) {
+    if depth > 0 && [ScalarType::Int32, ScalarType::Numeric].contains(ty) && g.chance(3) {
         let name = ["+", "/"][g.below(2)];
         let args = vec![
             scalar(g, columns, ty, depth - 1),
@@ -303,7 +338,7 @@ fn aggregate(g: &mut Entropy, columns: &[ColumnType]) -> AggregateExpr {
     let whole = aggregate::get(resolved.func).kind == aggregate::AggregateKind::WholeGroup;
     let order_by = match whole && !distinct && !columns.is_empty() {
         true => vec![OrderExpr {
-            expr: ScalarExpr::Column(g.below(columns.len())),
+            expr: any_scalar(g, columns, 1),
             descending: g.chance(2),
             nulls_last: g.chance(2),
         }],
@@ -349,26 +384,26 @@ fn window(g: &mut Entropy, input: RelExpr) -> RelExpr {
         return input;
     }
     let partition_by: Vec<_> = (0..g.below(2))
-        .map(|_| ScalarExpr::Column(g.below(columns.len())))
+        .map(|_| any_scalar(g, &columns, 1))
         .collect();
     let functions = (0..1 + g.below(2)).map(|_| {
-        let column = g.below(columns.len());
+        let value = any_scalar(g, &columns, 1);
         let (name, args) = match g.below(4) {
             0 => ("row_number", vec![]),
             1 => ("rank", vec![]),
-            2 => ("lag", vec![column]),
-            _ => ("last_value", vec![column]),
+            2 => ("lag", vec![value]),
+            _ => ("last_value", vec![value]),
         };
-        let types: Vec<_> = args.iter().map(|c| columns[*c].scalar.clone()).collect();
+        let types: Vec<_> = args.iter().map(|e| e.ty(&columns).scalar).collect();
         let resolved = resolve_window(name, &types)
             .expect("a window function")
             .expect("of these");
         WindowExpr {
             func: resolved.func,
-            args: args.into_iter().map(ScalarExpr::Column).collect(),
+            args,
             partition_by: partition_by.clone(),
             order_by: vec![OrderExpr {
-                expr: ScalarExpr::Column(g.below(columns.len())),
+                expr: any_scalar(g, &columns, 1),
                 descending: g.chance(2),
                 nulls_last: true,
             }],
@@ -389,9 +424,12 @@ fn window(g: &mut Entropy, input: RelExpr) -> RelExpr {
 
 fn flat_map(g: &mut Entropy, input: RelExpr) -> RelExpr {
     let columns = input.ty().columns;
+    // A short series, or an error.
+    let end = scalar(g, &columns, &ScalarType::Int32, 1);
+    let three = ScalarExpr::literal(Datum::Int32(3), ScalarType::Int32);
     let args = vec![
         literal(g, &ScalarType::Int32),
-        scalar(g, &columns, &ScalarType::Int32, 1),
+        operator("%", vec![end, three], &ScalarType::Int32),
     ];
     let types = [ScalarType::Int32, ScalarType::Int32];
     let resolved = everview_expr::table_func::resolve_table_function("generate_series", &types);
@@ -430,12 +468,14 @@ impl History {
         tables
     }
 
-    pub fn tables_at(&self, time: u64) -> BTreeMap<GlobalId, Bag> {
-        let mut tables: BTreeMap<_, Bag> =
-            TABLES.iter().map(|table| (*table, Bag::new())).collect();
+    pub fn tables_at(&self, time: u64) -> BTreeMap<GlobalId, Answer> {
+        let mut tables: BTreeMap<_, Answer> = TABLES
+            .iter()
+            .map(|table| (*table, Answer::default()))
+            .collect();
         for (table, row, at, diff) in &self.changes {
             if at.0 <= time {
-                let bag = tables.entry(*table).or_default();
+                let bag = &mut tables.entry(*table).or_default().rows;
                 *bag.entry(row.clone()).or_default() += diff;
                 bag.retain(|_, count| *count != 0);
             }

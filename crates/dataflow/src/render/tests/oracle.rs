@@ -1,10 +1,14 @@
-//! What an expression means, from scratch: a bag of rows and a set of errors.
+//! What an expression means, from scratch: a bag of rows and a set of errors, as the table in [`crate::render`] has
+//! it, node by node.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use everview_expr::window::WindowFunc;
-use everview_expr::{Id, LocalId, RelExpr, ScalarExpr, WindowExpr, table_func};
-use everview_repr::{Datum, GlobalId, Row, RowArena, RowRef, key};
+use everview_expr::{
+    CallTypes, Id, LocalId, RelExpr, ScalarExpr, WindowExpr, registry, table_func,
+};
+use everview_repr::digest::{Digest, DigestKey};
+use everview_repr::{Datum, GlobalId, Row, RowArena, RowRef, ScalarType, Typmod, key};
 
 /// Rows with multiplicities, none of them zero.
 pub type Bag = BTreeMap<Row, i64>;
@@ -16,7 +20,22 @@ pub struct Answer {
     pub errors: BTreeSet<Row>,
 }
 
-pub fn evaluate(expr: &RelExpr, tables: &BTreeMap<GlobalId, Bag>) -> Answer {
+impl Answer {
+    /// Digests of rows and of errors.
+    pub fn digests(&self) -> [Digest; 2] {
+        let key = DigestKey::from_secret(b"a test");
+        let mut digests = [Digest::default(); 2];
+        for (row, count) in &self.rows {
+            digests[0].update(&key, row.as_ref(), *count);
+        }
+        for row in &self.errors {
+            digests[1].update(&key, row.as_ref(), 1);
+        }
+        digests
+    }
+}
+
+pub fn evaluate(expr: &RelExpr, tables: &BTreeMap<GlobalId, Answer>) -> Answer {
     let mut oracle = Oracle {
         tables,
         locals: BTreeMap::new(),
@@ -31,7 +50,7 @@ pub fn evaluate(expr: &RelExpr, tables: &BTreeMap<GlobalId, Bag>) -> Answer {
 }
 
 struct Oracle<'t> {
-    tables: &'t BTreeMap<GlobalId, Bag>,
+    tables: &'t BTreeMap<GlobalId, Answer>,
     locals: BTreeMap<LocalId, Answer>,
     errors: BTreeSet<Row>,
 }
@@ -45,7 +64,40 @@ fn add(bag: &mut Bag, row: Row, count: i64) {
 }
 
 impl Oracle<'_> {
+    /// Map, Filter and Project that follow each other are one step with what is below them.
     fn eval(&mut self, expr: &RelExpr) -> Bag {
+        let mut steps = Vec::new();
+        let mut inner = expr;
+        while let RelExpr::Project { input, .. }
+        | RelExpr::Map { input, .. }
+        | RelExpr::Filter { input, .. } = inner
+        {
+            steps.push(inner);
+            inner = input;
+        }
+        steps.reverse();
+        let rows = match inner {
+            RelExpr::Join {
+                inputs,
+                equivalences,
+            } => self.join(inputs, equivalences),
+            other => {
+                let rows = self.node(other).into_iter();
+                rows.map(|(row, count)| (row, count, None)).collect()
+            }
+        };
+        let mut bag = Bag::new();
+        for (row, count, failed) in rows {
+            match step(&steps, &row, failed) {
+                Some(Ok(row)) => add(&mut bag, row, count),
+                Some(Err(error)) => drop(self.errors.insert(error)),
+                None => {}
+            }
+        }
+        bag
+    }
+
+    fn node(&mut self, expr: &RelExpr) -> Bag {
         match expr {
             RelExpr::Constant { rows: Ok(rows), .. } => {
                 let mut bag = Bag::new();
@@ -61,7 +113,11 @@ impl Oracle<'_> {
             }
             RelExpr::Get {
                 id: Id::Global(id), ..
-            } => self.tables[id].clone(),
+            } => {
+                let Answer { rows, errors } = self.tables[id].clone();
+                self.errors.extend(errors);
+                rows
+            }
             RelExpr::Get {
                 id: Id::Local(id), ..
             } => {
@@ -77,31 +133,6 @@ impl Oracle<'_> {
                 self.locals.insert(*id, Answer { rows, errors });
                 self.eval(body)
             }
-            RelExpr::Project { input, outputs } => self.each(input, |_, datums, out| {
-                out.push(Row::pack(outputs.iter().map(|c| datums[*c])));
-            }),
-            RelExpr::Map { input, scalars } => self.each(input, |_, datums, out| {
-                let arena = RowArena::new();
-                let mut all = datums.to_vec();
-                for scalar in scalars {
-                    let value = scalar.eval(&all, &arena);
-                    all.push(value);
-                }
-                out.push(Row::pack(all));
-            }),
-            RelExpr::Filter { input, predicates } => self.each(input, |errors, datums, out| {
-                let arena = RowArena::new();
-                let values: Vec<_> = predicates.iter().map(|p| p.eval(datums, &arena)).collect();
-                let dropped = values
-                    .iter()
-                    .any(|v| !matches!(v, Datum::Bool(true) | Datum::Error(_)));
-                let error = values.iter().find(|v| matches!(v, Datum::Error(_)));
-                match (dropped, error) {
-                    (true, _) => {}
-                    (false, Some(error)) => drop(errors.insert(Row::pack([*error]))),
-                    (false, None) => out.push(Row::pack(datums.iter().copied())),
-                }
-            }),
             RelExpr::FlatMap {
                 input,
                 func,
@@ -125,10 +156,6 @@ impl Oracle<'_> {
                     errors.insert(crate::render::scratch::error_row(&error));
                 }
             }),
-            RelExpr::Join {
-                inputs,
-                equivalences,
-            } => self.join(inputs, equivalences),
             RelExpr::Reduce {
                 input,
                 group_key,
@@ -165,6 +192,12 @@ impl Oracle<'_> {
                 let mut groups: BTreeMap<Vec<u8>, Vec<(Vec<u8>, Row)>> = BTreeMap::new();
                 for (row, count) in rows {
                     let datums = row.unpack();
+                    let columns = group_key.iter().copied();
+                    let columns = columns.chain(order_key.iter().map(|order| order.column));
+                    if let Some(error) = first_error(columns.map(|column| datums[column])) {
+                        self.errors.insert(error);
+                        continue;
+                    }
                     let group = key::encode(group_key.iter().map(|c| datums[*c])).0;
                     let mut order = Vec::new();
                     key::push_order_by(&mut order, &datums, order_key);
@@ -185,6 +218,10 @@ impl Oracle<'_> {
             RelExpr::Threshold { input } => {
                 let mut groups: BTreeMap<Vec<u8>, Vec<(Row, i64)>> = BTreeMap::new();
                 for (row, count) in self.eval(input) {
+                    if let Some(error) = first_error(row.iter()) {
+                        self.errors.insert(error);
+                        continue;
+                    }
                     groups
                         .entry(key::encode(row.iter()).0)
                         .or_default()
@@ -219,6 +256,10 @@ impl Oracle<'_> {
             }
             RelExpr::ArrangeBy { input, .. } => self.eval(input),
             RelExpr::LetRec { .. } => unreachable!("not generated"),
+            RelExpr::Project { .. }
+            | RelExpr::Map { .. }
+            | RelExpr::Filter { .. }
+            | RelExpr::Join { .. } => unreachable!("steps"),
         }
     }
 
@@ -259,61 +300,89 @@ impl Oracle<'_> {
         groups
     }
 
-    fn join(&mut self, inputs: &[RelExpr], equivalences: &[Vec<ScalarExpr>]) -> Bag {
-        let mut product: Bag = [(Row::default(), 1)].into();
-        let mut width = 0;
+    /// The rows of the product for which no equivalence is false, with the least error of the expressions over
+    /// several inputs.
+    fn join(
+        &mut self,
+        inputs: &[RelExpr],
+        equivalences: &[Vec<ScalarExpr>],
+    ) -> Vec<(Row, i64, Option<Row>)> {
+        let mut product: Vec<(Row, i64)> = vec![(Row::default(), 1)];
+        let mut start = 0;
         for input in inputs {
-            let right = self.eval(input);
-            let (start, end) = (width, width + input.arity());
-            width = end;
-            let own = |e: &&ScalarExpr| {
-                let columns = e.columns();
-                !columns.is_empty() && columns.iter().all(|c| (start..end).contains(c))
-            };
-            // An input's keys are evaluated whether the other inputs have rows or not.
-            for row in right.keys() {
-                let arena = RowArena::new();
-                let datums: Vec<_> = std::iter::repeat_n(Datum::Null, start)
-                    .chain(row.iter())
-                    .collect();
-                for expr in equivalences.iter().flatten().filter(own) {
-                    if let error @ Datum::Error(_) = expr.eval(&datums, &arena) {
-                        self.errors.insert(Row::pack([error]));
-                    }
-                }
-            }
-            let mut next = Bag::new();
-            for (a, m) in &product {
-                for (b, n) in &right {
-                    add(&mut next, Row::pack(a.iter().chain(b.iter())), m * n);
-                }
-            }
-            product = next;
+            let right = self.join_input(input, start, equivalences);
+            start += input.arity();
+            let pairs = product.iter().flat_map(|(a, m)| {
+                let pair = move |(b, n): (&Row, &i64)| (Row::pack(a.iter().chain(b.iter())), m * n);
+                right.iter().map(pair)
+            });
+            product = pairs.collect();
         }
-        let mut bag = Bag::new();
-        for (row, count) in product {
+        let mut out = Vec::new();
+        'rows: for (row, count) in product {
             let arena = RowArena::new();
             let datums = row.unpack();
-            let equal = equivalences.iter().all(|class| {
-                let keys: Vec<_> = class
-                    .iter()
-                    .map(|e| key::encode([e.eval(&datums, &arena)]))
-                    .collect();
-                keys.windows(2).all(|pair| pair[0] == pair[1])
-            });
-            let error = equivalences
-                .iter()
-                .flatten()
-                .find_map(|e| match e.eval(&datums, &arena) {
-                    error @ Datum::Error(_) => Some(Row::pack([error])),
-                    _ => None,
-                });
-            match error {
-                Some(error) => drop(self.errors.insert(error)),
-                None if equal => add(&mut bag, row.clone(), count),
-                None => {}
+            let mut failed = None;
+            for class in equivalences {
+                let values = class.iter().map(|e| e.eval(&datums, &arena));
+                let mut keys = BTreeSet::new();
+                for value in values {
+                    match value {
+                        Datum::Error(_) => failed = least(failed, value),
+                        value => drop(keys.insert(key::encode([value]).0)),
+                    }
+                }
+                if keys.len() > 1 {
+                    continue 'rows;
+                }
+            }
+            let failed = failed.map(|error| Row::pack([error]));
+            out.push((row.clone(), count, failed));
+        }
+        out
+    }
+
+    /// An input's rows that can have partners: what is equated within it is, and nothing compared fails.
+    fn join_input(
+        &mut self,
+        input: &RelExpr,
+        start: usize,
+        equivalences: &[Vec<ScalarExpr>],
+    ) -> Bag {
+        let range = start..start + input.arity();
+        let own = |e: &ScalarExpr| {
+            let columns = e.columns();
+            (!columns.is_empty() && columns.iter().all(|c| range.contains(c))).then(|| {
+                let mut e = e.clone();
+                e.permute(|c| c - range.start);
+                e
+            })
+        };
+        let types = input.ty().columns;
+        let (mut predicates, mut compared) = (Vec::new(), Vec::new());
+        for class in equivalences {
+            let mine: Vec<_> = class.iter().filter_map(own).collect();
+            let constant = class.iter().find(|e| e.columns().is_empty());
+            if let (Some(anchor), false) = (constant.or(mine.first()), mine.is_empty()) {
+                let others = &mine[usize::from(constant.is_none())..];
+                predicates.extend(others.iter().map(|e| equal(anchor, e, &types)));
+            }
+            if class.len() > mine.len() {
+                compared.extend(mine.into_iter().next());
             }
         }
+        let mut bag = self.eval(&input.clone().filter(predicates));
+        bag.retain(|row, _| {
+            let arena = RowArena::new();
+            let datums = row.unpack();
+            let mut errors = compared.iter().map(|e| e.eval(&datums, &arena));
+            let error = first_error(&mut errors);
+            let fails = error.is_some();
+            // Each that fails, not only the first.
+            let rest = errors.filter_map(|value| first_error([value]));
+            self.errors.extend(error.into_iter().chain(rest));
+            !fails
+        });
         bag
     }
 
@@ -352,5 +421,69 @@ impl Oracle<'_> {
                 .for_each(|datums| add(&mut bag, Row::pack(datums), 1));
         }
         bag
+    }
+}
+
+/// A row through steps: nothing where a predicate is false or NULL, else its error if there is one.
+fn step(steps: &[&RelExpr], row: &Row, failed: Option<Row>) -> Option<Result<Row, Row>> {
+    let arena = RowArena::new();
+    let mut datums = row.unpack();
+    let failed = failed.as_ref().map(|row| row.first());
+    let mut failed = failed;
+    for step in steps {
+        match step {
+            RelExpr::Project { outputs, .. } => {
+                datums = outputs.iter().map(|c| datums[*c]).collect();
+            }
+            RelExpr::Map { scalars, .. } => {
+                for scalar in scalars {
+                    datums.push(scalar.eval(&datums, &arena));
+                }
+            }
+            RelExpr::Filter { predicates, .. } => {
+                for predicate in predicates {
+                    match predicate.eval(&datums, &arena) {
+                        Datum::Bool(true) => {}
+                        error @ Datum::Error(_) => failed = least(failed, error),
+                        _ => return None,
+                    }
+                }
+            }
+            other => unreachable!("no step: {other:?}"),
+        }
+    }
+    Some(match failed {
+        Some(error) => Err(Row::pack([error])),
+        None => Ok(Row::pack(datums)),
+    })
+}
+
+/// The lesser of two errors.
+fn least<'a>(a: Option<Datum<'a>>, b: Datum<'a>) -> Option<Datum<'a>> {
+    match (a, b) {
+        (Some(Datum::Error(a)), Datum::Error(b)) => Some(Datum::Error(a.min(b))),
+        _ => Some(b),
+    }
+}
+
+/// The first error among some datums, as a row.
+fn first_error<'d>(datums: impl IntoIterator<Item = Datum<'d>>) -> Option<Row> {
+    let mut datums = datums.into_iter();
+    datums.find_map(|datum| matches!(datum, Datum::Error(_)).then(|| Row::pack([datum])))
+}
+
+/// Equality where NULL equals NULL.
+fn equal(a: &ScalarExpr, b: &ScalarExpr, types: &[everview_repr::ColumnType]) -> ScalarExpr {
+    let ty = a.ty(types).scalar;
+    ScalarExpr::Call {
+        func: registry::by_name("is_not_distinct")[0],
+        args: vec![a.clone(), b.clone()],
+        types: std::sync::Arc::new(CallTypes {
+            args: vec![ty.clone(), ty],
+            result: ScalarType::Bool,
+            typmod: Typmod::NONE,
+            time_zone: "UTC".into(),
+            environment: None,
+        }),
     }
 }
