@@ -9,7 +9,9 @@
 
 pub mod builtin;
 pub mod catalog;
+mod keywords;
 pub mod object;
 
 pub use catalog::{Catalog, CatalogError};
+pub use keywords::quote;
 pub use object::{Object, ObjectKind};

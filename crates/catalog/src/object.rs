@@ -63,6 +63,9 @@ pub struct TableColumn {
     pub default: Option<String>,
     /// COMMENT ON COLUMN.
     pub comment: Option<String>,
+    /// For a column that was added to the table: its value, packed, in rows that were written before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Vec<u8>>,
 }
 
 /// A table's constraint.
@@ -74,6 +77,13 @@ pub struct Constraint {
     pub name: String,
     /// What it demands.
     pub kind: ConstraintKind,
+    /// The commit that added it to its table, whose stored index holds nothing older; the least timestamp for one that
+    /// was declared with the table, the greatest before that commit.
+    #[serde(default)]
+    pub since: Timestamp,
+    /// COMMENT ON CONSTRAINT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
 }
 
 /// The kinds of constraints.
@@ -112,6 +122,21 @@ pub struct Index {
     pub on: GlobalId,
     /// Its columns in key order; expressions are SQL text over the relation's columns.
     pub keys: Vec<IndexKey>,
+    /// No two rows of the table have equal keys without NULLs; all keys are columns then.
+    #[serde(default)]
+    pub unique: bool,
+}
+
+impl Index {
+    /// The columns of a unique index, in key order.
+    pub fn unique_columns(&self) -> Option<Vec<usize>> {
+        let column = |key: &IndexKey| match key {
+            IndexKey::Column(column) => Some(*column),
+            IndexKey::Expression(_) => None,
+        };
+        self.unique
+            .then(|| self.keys.iter().map(column).collect())?
+    }
 }
 
 /// One column of an index key.

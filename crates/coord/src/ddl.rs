@@ -99,26 +99,140 @@ pub(crate) fn create_index(catalog: &Catalog, plan: CreateIndexPlan) -> (GlobalI
     let index = Index {
         on: plan.on,
         keys: plan.keys,
+        unique: plan.unique,
     };
-    (
+    let mut changes = created(object(
         id,
-        created(object(
-            id,
-            Some(plan.schema),
-            plan.name,
-            ObjectKind::Index(index),
-        )),
-    )
+        Some(plan.schema),
+        plan.name,
+        ObjectKind::Index(index),
+    ));
+    if plan.unique {
+        changes.extend(touched(catalog, plan.on));
+    }
+    (id, changes)
+}
+
+/// A change of a table that leaves it as it is: whoever has compiled it does so again, for its unique indexes.
+fn touched(catalog: &Catalog, table: GlobalId) -> Option<Change> {
+    let old = catalog.get(table)?;
+    Some(Change {
+        old: Some(old.clone()),
+        new: Some(Arc::new((**old).clone())),
+    })
 }
 
 /// DROP of objects.
 pub(crate) fn drop_objects(catalog: &Catalog, ids: &[GlobalId]) -> Vec<Change> {
     let old = ids.iter().filter_map(|id| catalog.get(*id));
-    old.map(|o| Change {
+    let tables: std::collections::BTreeSet<GlobalId> = old
+        .clone()
+        .filter_map(|o| match &o.kind {
+            ObjectKind::Index(index) if index.unique => Some(index.on),
+            _ => None,
+        })
+        .collect();
+    let left = tables.into_iter().filter(|table| !ids.contains(table));
+    let touched: Vec<_> = left.filter_map(|table| touched(catalog, table)).collect();
+    let dropped = old.map(|o| Change {
         old: Some(o.clone()),
         new: None,
-    })
-    .collect()
+    });
+    dropped.chain(touched).collect()
+}
+
+/// ALTER TABLE: ids for the constraints that are new.
+pub(crate) fn alter_table(
+    catalog: &Catalog,
+    id: GlobalId,
+    mut table: Table,
+) -> Result<Vec<Change>, Error> {
+    let mut next = catalog.next_id();
+    for constraint in table.constraints.iter_mut().filter(|c| c.id.0 == 0) {
+        constraint.id = next;
+        next = GlobalId(next.0 + 1);
+    }
+    let mut changes = alter(catalog, id, |object| object.kind = ObjectKind::Table(table))?;
+    changes.extend(loosened_views(catalog, &changes)?);
+    Ok(changes)
+}
+
+/// What the columns of views were known to fulfil may have followed from a constraint that is gone: nothing is known of
+/// them any more.
+fn loosened_views(catalog: &Catalog, changes: &[Change]) -> Result<Vec<Change>, Error> {
+    let mut out = Vec::new();
+    for change in changes {
+        let (Some(old), Some(new)) = (&change.old, &change.new) else {
+            continue;
+        };
+        if !loosens(old, new) {
+            continue;
+        }
+        for id in catalog.drop_order(new.id) {
+            let is_view = catalog.get(id).is_some_and(|o| view_of(o).is_some());
+            if is_view {
+                out.extend(alter(catalog, id, |object| {
+                    if let ObjectKind::View(view) | ObjectKind::MaterializedView(view) =
+                        &mut object.kind
+                    {
+                        view.desc.keys.clear();
+                        view.desc
+                            .columns
+                            .iter_mut()
+                            .for_each(|c| c.ty.nullable = true);
+                    }
+                })?);
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Whether less is known of a table's rows than before.
+fn loosens(old: &Object, new: &Object) -> bool {
+    let (Some(old), Some(new)) = (old.desc(), new.desc()) else {
+        return false;
+    };
+    let mut columns = old.columns.iter().zip(&new.columns);
+    columns.any(|(old, new)| new.ty.nullable && !old.ty.nullable)
+        || old.keys.iter().any(|key| !new.keys.contains(key))
+}
+
+/// The maintained objects that have to be built anew after these changes: what reads a replaced view or a table whose
+/// rows have got columns or lost constraints.
+pub(crate) fn rebuilt(
+    catalog: &Catalog,
+    changes: &[Change],
+) -> std::collections::BTreeSet<GlobalId> {
+    let mut ids = std::collections::BTreeSet::new();
+    for change in changes {
+        let Some(new) = &change.new else {
+            // Whatever else reads the relation may have read it through this index.
+            if let Some(ObjectKind::Index(index)) = change.old.as_ref().map(|o| &o.kind)
+                && catalog.get(index.on).is_some()
+            {
+                ids.extend(catalog.drop_order(index.on));
+            }
+            continue;
+        };
+        match (&change.old, &new.kind) {
+            (None, ObjectKind::MaterializedView(_) | ObjectKind::Index(_)) => {
+                ids.insert(new.id);
+            }
+            (Some(old), ObjectKind::View(_)) if old.kind != new.kind => {
+                ids.extend(catalog.drop_order(new.id));
+            }
+            (Some(old), ObjectKind::Table(_)) => {
+                let arity = |o: &Object| o.desc().map_or(0, |d| d.arity());
+                if loosens(old, new) || arity(old) != arity(new) {
+                    ids.extend(catalog.drop_order(new.id));
+                }
+            }
+            _ => {}
+        }
+    }
+    ids.retain(|id| catalog.get(*id).is_some());
+    ids
 }
 
 /// A change of one object by a function of its definition.
@@ -169,7 +283,7 @@ pub(crate) fn dataflow(
     };
     let (expr, desc) = match &object.kind {
         ObjectKind::MaterializedView(view) => (
-            (*shared.views.get(catalog, id, view)?).clone(),
+            (*shared.views.get(&state.catalog, catalog, id, view)?).clone(),
             view.desc.clone(),
         ),
         ObjectKind::Index(index) => {

@@ -5,10 +5,10 @@ use crate::error::Error;
 use crate::transaction::Transaction;
 use everview_catalog::object::View;
 use everview_catalog::{Catalog, ObjectKind, builtin};
-use everview_expr::{Environment, Id, LocalId, RelExpr, RelationType};
+use everview_expr::{Environment, Id, LocalId, RelExpr, RelationType, ScalarExpr};
 use everview_optimize::lowering::{self, Indexes};
 use everview_optimize::physical::DataflowPlan;
-use everview_repr::{GlobalId, RelationDesc};
+use everview_repr::{GlobalId, RelationDesc, Row};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,26 +17,38 @@ pub(crate) mod settle;
 
 pub(crate) use settle::{Params, Settle};
 
-/// Compiled definitions of views, by id.
+/// Compiled definitions of views, by id: those of one committed catalog, and the system's.
 #[derive(Default)]
 pub(crate) struct ViewCache {
-    compiled: Mutex<BTreeMap<GlobalId, Arc<RelExpr>>>,
+    compiled: Mutex<(Catalog, BTreeMap<GlobalId, Arc<RelExpr>>)>,
 }
 
 impl ViewCache {
-    /// The plan of a view's definition.
-    pub fn get(&self, catalog: &Catalog, id: GlobalId, view: &View) -> Result<Arc<RelExpr>, Error> {
-        if let Some(compiled) = self.compiled.lock().get(&id) {
-            return Ok(compiled.clone());
+    /// The plan of a view's definition. In a transaction that has changed its catalog it is made anew every time.
+    pub fn get(
+        &self,
+        committed: &Catalog,
+        catalog: &Catalog,
+        id: GlobalId,
+        view: &View,
+    ) -> Result<Arc<RelExpr>, Error> {
+        let kept = |known: &Catalog| id.is_system() || (known.is(catalog) && known.is(committed));
+        {
+            let known = self.compiled.lock();
+            if let (true, Some(compiled)) = (kept(&known.0), known.1.get(&id)) {
+                return Ok(compiled.clone());
+            }
         }
         let compiled = Arc::new(everview_sql::plan_view_text(catalog, view)?);
-        self.compiled.lock().insert(id, compiled.clone());
+        let mut known = self.compiled.lock();
+        if catalog.is(committed) && known.0.version() <= committed.version() {
+            known.0 = committed.clone();
+            known.1.retain(|id, _| id.is_system());
+        }
+        if kept(&known.0) {
+            known.1.insert(id, compiled.clone());
+        }
         Ok(compiled)
-    }
-
-    /// Drops what was compiled for an object that changed, and for whatever may have read it.
-    pub fn forget(&self, _id: GlobalId) {
-        self.compiled.lock().retain(|id, _| id.is_system());
     }
 }
 
@@ -193,7 +205,11 @@ impl QueryContext<'_> {
             .ok_or_else(|| Error::internal(format!("relation {id} is not in the catalog")))?;
         match &object.kind {
             ObjectKind::View(view) => Ok(Some(
-                (*self.shared.views.get(self.catalog, id, view)?).clone(),
+                (*self
+                    .shared
+                    .views
+                    .get(&self.state.catalog, self.catalog, id, view)?)
+                .clone(),
             )),
             ObjectKind::MaterializedView(view) => {
                 let own = self
@@ -203,7 +219,11 @@ impl QueryContext<'_> {
                     return Ok(None);
                 }
                 Ok(Some(
-                    (*self.shared.views.get(self.catalog, id, view)?).clone(),
+                    (*self
+                        .shared
+                        .views
+                        .get(&self.state.catalog, self.catalog, id, view)?)
+                    .clone(),
                 ))
             }
             ObjectKind::SystemTable(desc) => {
@@ -221,12 +241,17 @@ impl QueryContext<'_> {
                 let Some(transaction) = self.transaction else {
                     return Ok(None);
                 };
-                let committed = self.state.catalog.get(id).is_some();
+                let desc = table.desc(id);
+                let committed = self.state.catalog.get(id).and_then(|o| o.desc());
+                let stored = committed.as_ref().map_or(desc.arity(), |c| c.arity());
+                if stored > desc.arity() {
+                    // Another transaction has added a column since this one began.
+                    return Err(Error::serialization());
+                }
                 let writes = transaction.writes.get(&id).filter(|w| !w.is_empty());
-                if committed && writes.is_none() {
+                if committed.is_some() && writes.is_none() && stored == desc.arity() {
                     return Ok(None);
                 }
-                let desc = table.desc(id);
                 let ty = RelationType {
                     columns: desc.types(),
                     keys: vec![],
@@ -235,22 +260,31 @@ impl QueryContext<'_> {
                 let mut rows = Vec::new();
                 if let Some(writes) = writes {
                     rows.extend(writes.rows.iter().map(|(r, d)| (r.clone(), *d)));
-                    rows.extend(self.shared.tables.written_ahead(&writes.chunks)?);
+                    let stored = crate::table::StoredTable::new(self.catalog, object)?;
+                    let ahead = self.shared.tables.written_ahead(&writes.chunks)?;
+                    rows.extend(ahead.into_iter().map(|(r, d)| (stored.widened(r), d)));
                 }
                 let own = RelExpr::Constant {
                     rows: Ok(rows),
                     ty: ty.clone(),
                 };
-                if !committed {
+                let Some(committed) = committed else {
                     return Ok(Some(own));
+                };
+                let mut added = Vec::new();
+                for column in &table.columns[stored..] {
+                    let value = Row::from_bytes(column.missing.as_deref().unwrap_or_default());
+                    let value = value.map_err(|e| Error::internal(e.to_string()))?;
+                    added.push(ScalarExpr::Literal(
+                        value,
+                        column.ty.clone().with_nullable(true),
+                    ));
                 }
-                Ok(Some(
-                    RelExpr::Get {
-                        id: Id::Global(id),
-                        ty,
-                    }
-                    .union(own),
-                ))
+                let base = RelExpr::Get {
+                    id: Id::Global(id),
+                    ty: RelationType::new(committed.types()),
+                };
+                Ok(Some(base.map(added).union(own)))
             }
             ObjectKind::Schema | ObjectKind::Index(_) => {
                 Err(Error::internal(format!("object {id} is not a relation")))

@@ -127,10 +127,73 @@ impl Transaction {
         self.writes.entry(id).or_default()
     }
 
-    /// Applies one DDL change to what the transaction itself sees.
+    /// Applies one DDL change to what the transaction itself sees. What COMMIT writes is one change an object: from
+    /// what was there before the transaction to what it leaves.
     pub fn change_catalog(&mut self, changes: Vec<Change>) {
         self.catalog = self.catalog.apply(&changes);
-        self.catalog_changes.extend(changes);
+        for change in changes {
+            let id = |c: &Change| c.old.as_ref().or(c.new.as_ref()).map(|o| o.id);
+            let earlier = self
+                .catalog_changes
+                .iter_mut()
+                .find(|c| id(c) == id(&change));
+            match earlier {
+                Some(earlier) => earlier.new = change.new,
+                None => self.catalog_changes.push(change),
+            }
+        }
+        self.catalog_changes
+            .retain(|c| c.old.is_some() || c.new.is_some());
+    }
+
+    /// Gives the rows written so far the columns that their table has now.
+    pub fn widen(&mut self, table: &StoredTable) {
+        let Some(writes) = self.writes.get_mut(&table.id) else {
+            return;
+        };
+        let rows = std::mem::take(&mut writes.rows).into_iter();
+        writes.rows = rows.map(|(row, diff)| (table.widened(row), diff)).collect();
+        for row in writes
+            .keys
+            .values_mut()
+            .flat_map(BTreeMap::values_mut)
+            .flatten()
+        {
+            *row = table.widened(std::mem::take(row));
+        }
+    }
+}
+
+impl Transaction {
+    /// Remembers the rows written so far under the unique keys that their table has got since; `ahead` are those that
+    /// are in the log already.
+    pub fn index(&mut self, table: &StoredTable, ahead: &[(Row, Diff)]) {
+        let Some(writes) = self.writes.get_mut(&table.id) else {
+            return;
+        };
+        for unique in &table.unique {
+            let id = unique.constraint;
+            if writes.keys.contains_key(&id) || writes.chunk_keys.contains_key(&id) {
+                continue;
+            }
+            let mut keys = BTreeMap::new();
+            for (row, diff) in &writes.rows {
+                match unique.key(&row.unpack()) {
+                    Some(key) if *diff > 0 => drop(keys.insert(key, Some(row.clone()))),
+                    Some(key) => drop(keys.entry(key).or_insert(None)),
+                    None => {}
+                }
+            }
+            let hash = |(row, _): &(Row, Diff)| {
+                let row = table.widened(row.clone());
+                unique.key(&row.unpack()).map(|key| key_hash(&key))
+            };
+            let hashes: HashSet<KeyHash> = ahead.iter().filter_map(hash).collect();
+            writes.keys.insert(id, keys);
+            if !hashes.is_empty() {
+                writes.chunk_keys.insert(id, hashes);
+            }
+        }
     }
 }
 

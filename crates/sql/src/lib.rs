@@ -14,7 +14,6 @@ mod dml;
 pub mod error;
 mod functions;
 pub mod hir;
-mod keywords;
 pub mod lower;
 mod names;
 mod parse;

@@ -233,21 +233,4 @@ pub(crate) fn display_name(catalog: &Catalog, path: &[String], object: &Object) 
     }
 }
 
-/// An identifier as SQL text, quoted where it must be.
-pub fn quote(name: &str) -> String {
-    let mut chars = name.chars();
-    let plain = chars
-        .next()
-        .is_some_and(|c| c.is_ascii_lowercase() || c == '_')
-        && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    if plain && !is_reserved(name) {
-        name.to_string()
-    } else {
-        format!("\"{}\"", name.replace('"', "\"\""))
-    }
-}
-
-/// Whether `quote_identifier` quotes it for being a keyword that cannot name a column.
-fn is_reserved(name: &str) -> bool {
-    crate::keywords::RESERVED.binary_search(&name).is_ok()
-}
+pub use everview_catalog::quote;

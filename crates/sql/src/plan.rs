@@ -3,7 +3,7 @@
 //! A plan is complete: names are resolved, types are known, defaults and casts are applied. The coordinator
 //! carries it out and decides nothing about SQL.
 
-use everview_catalog::object::{Constraint, IndexKey, TableColumn, View};
+use everview_catalog::object::{Constraint, IndexKey, Table, TableColumn, View};
 use everview_expr::{RelExpr, ScalarExpr};
 use everview_repr::{ColumnOrder, GlobalId, RelationDesc, ScalarType};
 use std::collections::BTreeSet;
@@ -139,6 +139,8 @@ pub enum Plan {
         /// The new name.
         to: String,
     },
+    /// ALTER TABLE: columns, constraints, defaults.
+    AlterTable(AlterTablePlan),
     /// ALTER ... SET SCHEMA.
     SetSchema {
         /// The kind in the command tag.
@@ -150,10 +152,12 @@ pub enum Plan {
     },
     /// COMMENT ON.
     Comment {
-        /// The object.
+        /// The object; the table of a column or constraint.
         id: GlobalId,
         /// A column by position.
         column: Option<usize>,
+        /// A constraint, or the index behind it.
+        constraint: Option<GlobalId>,
         /// The text; `None` removes it.
         text: Option<String>,
     },
@@ -401,6 +405,23 @@ pub struct CreateTablePlan {
     pub source: Option<(RelExpr, BTreeSet<GlobalId>)>,
 }
 
+/// ALTER TABLE: the table as it is to be.
+///
+/// What its rows have to fulfil is what the new definition says and the old one did not.
+#[derive(Clone, Debug)]
+pub struct AlterTablePlan {
+    /// The table.
+    pub id: GlobalId,
+    /// Its new definition; new constraints have no id yet.
+    pub table: Table,
+    /// For each column that is new, what rows have in it that are there already: over no columns.
+    pub added: Vec<(usize, ScalarExpr)>,
+    /// What the command tag names.
+    pub kind: &'static str,
+    /// Notices.
+    pub notices: Vec<Notice>,
+}
+
 /// CREATE VIEW, CREATE MATERIALIZED VIEW.
 #[derive(Clone, Debug)]
 pub struct CreateViewPlan {
@@ -433,6 +454,8 @@ pub struct CreateIndexPlan {
     pub keys: Vec<IndexKey>,
     /// The key over the relation's columns.
     pub exprs: Vec<ScalarExpr>,
+    /// UNIQUE.
+    pub unique: bool,
     /// IF NOT EXISTS.
     pub if_not_exists: bool,
 }

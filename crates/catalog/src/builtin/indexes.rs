@@ -60,7 +60,7 @@ fn created<'a>(catalog: &'a Catalog, object: &'a Object) -> Option<IndexView<'a>
         name: &object.name,
         on,
         keys: index.keys.clone(),
-        unique: false,
+        unique: index.unique,
         primary: false,
     })
 }

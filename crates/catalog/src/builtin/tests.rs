@@ -88,6 +88,7 @@ fn column(name: &str, ty: ColumnType, default: Option<&str>) -> TableColumn {
         ty,
         default: default.map(String::from),
         comment: (name == "id").then(|| "its number".to_string()),
+        missing: None,
     }
 }
 
@@ -109,6 +110,8 @@ fn sample() -> Catalog {
         id: GlobalId(id),
         name: name.into(),
         kind,
+        since: Timestamp::MIN,
+        comment: None,
     };
     let table = Table {
         columns: vec![
@@ -135,6 +138,7 @@ fn sample() -> Catalog {
     let index = Index {
         on: GlobalId(16402),
         keys: vec![IndexKey::Column(1), IndexKey::Expression("lower(a)".into())],
+        unique: false,
     };
     let objects = [
         object(16399, None, "s", ObjectKind::Schema),

@@ -34,19 +34,8 @@ impl Session {
             }
             Plan::CreateTable(plan) => return self.create_table(plan, params).await,
             Plan::CreateView(plan) => return self.create_view(plan),
-            Plan::CreateIndex(plan) => {
-                if transaction
-                    .catalog
-                    .in_schema(plan.schema, &plan.name)
-                    .is_some()
-                {
-                    return self.exists(plan.if_not_exists, "relation", &plan.name, "CREATE INDEX");
-                }
-                (
-                    ddl::create_index(&transaction.catalog, plan).1,
-                    "CREATE INDEX".into(),
-                )
-            }
+            Plan::CreateIndex(plan) => return self.create_index(plan).await,
+            Plan::AlterTable(plan) => return self.alter_table(plan).await,
             Plan::Drop { kind, ids, notices } => {
                 let changes = ddl::drop_objects(&transaction.catalog, &ids);
                 for id in &ids {
@@ -82,13 +71,25 @@ impl Session {
                     format!("ALTER {kind}"),
                 )
             }
-            Plan::Comment { id, column, text } => {
-                let change = |o: &mut everview_catalog::Object| match (column, &mut o.kind) {
-                    (Some(column), ObjectKind::Table(table)) => {
-                        table.columns[column].comment = text
-                    }
-                    _ => o.comment = text,
-                };
+            Plan::Comment {
+                id,
+                column,
+                constraint,
+                text,
+            } => {
+                let change =
+                    |o: &mut everview_catalog::Object| match (column, constraint, &mut o.kind) {
+                        (Some(column), _, ObjectKind::Table(table)) => {
+                            table.columns[column].comment = text
+                        }
+                        (_, Some(id), ObjectKind::Table(table)) => {
+                            let mut all = table.constraints.iter_mut();
+                            if let Some(constraint) = all.find(|c| c.id == id) {
+                                constraint.comment = text;
+                            }
+                        }
+                        _ => o.comment = text,
+                    };
                 (
                     ddl::alter(&transaction.catalog, id, change)?,
                     "COMMENT".into(),
@@ -179,12 +180,9 @@ impl Session {
         }
         let (id, changes) = ddl::create_view(&transaction.catalog, plan);
         transaction.change_catalog(changes);
-        self.shared.views.forget(id);
         // A plan that cannot be rendered is refused now, by name, and not at COMMIT.
-        let state = self.shared.catalog();
-        let transaction = self.transaction.as_ref();
-        if let Some(transaction) = transaction {
-            ddl::dataflow(&self.shared, &state, &transaction.catalog, id)?;
+        if let Some(transaction) = &self.transaction {
+            self.installs(transaction)?;
         }
         Ok(Outcome::Done(tag.to_string()))
     }

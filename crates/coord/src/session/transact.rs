@@ -5,9 +5,9 @@ use crate::error::Error;
 use crate::sequencer::{CommitRequest, Request};
 use crate::transaction::Transaction;
 use everview_catalog::ObjectKind;
-use everview_dataflow::DataflowDesc;
+use everview_dataflow::{DataflowDesc, Export};
 use everview_repr::{GlobalId, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Session {
@@ -94,8 +94,18 @@ impl Session {
     pub(super) async fn send_commit(&self, transaction: Transaction) -> Result<Timestamp, Error> {
         let installs = self.installs(&transaction)?;
         let mut tables = BTreeMap::new();
-        for id in transaction.writes.keys() {
-            tables.insert(*id, self.table(&transaction, *id)?);
+        let altered = transaction
+            .catalog_changes
+            .iter()
+            .filter_map(|c| c.new.as_ref());
+        let altered = altered.filter(|o| matches!(o.kind, ObjectKind::Table(_)));
+        for id in transaction
+            .writes
+            .keys()
+            .copied()
+            .chain(altered.map(|o| o.id))
+        {
+            tables.insert(id, self.table(&transaction, id)?);
         }
         let (reply, answer) = tokio::sync::oneshot::channel();
         let request = CommitRequest {
@@ -121,31 +131,27 @@ impl Session {
     /// The dataflows that the transaction's DDL starts: of new views and indexes, and of what must follow a
     /// replaced view.
     pub(super) fn installs(&self, transaction: &Transaction) -> Result<Vec<DataflowDesc>, Error> {
-        let mut ids = BTreeSet::new();
-        for change in &transaction.catalog_changes {
-            let Some(new) = &change.new else { continue };
-            match (&change.old, &new.kind) {
-                (None, ObjectKind::MaterializedView(_) | ObjectKind::Index(_)) => {
-                    ids.insert(new.id);
-                }
-                (Some(old), ObjectKind::View(_)) if old.kind != new.kind => {
-                    ids.extend(transaction.catalog.drop_order(new.id));
-                }
-                _ => {}
-            }
-        }
-        let state = self.shared.catalog();
-        let present = ids
-            .into_iter()
-            .filter(|id| transaction.catalog.get(*id).is_some());
+        let mut state = (**self.shared.catalog()).clone();
+        let catalog = &transaction.catalog;
+        let ids = crate::ddl::rebuilt(catalog, &transaction.catalog_changes);
         let mut installs = Vec::new();
-        for id in present {
-            installs.extend(crate::ddl::dataflow(
-                &self.shared,
-                &state,
-                &transaction.catalog,
-                id,
-            )?);
+        for available in Arc::make_mut(&mut state.indexes).values_mut() {
+            available.retain(|(index, _)| !ids.contains(index) && catalog.get(*index).is_some());
+        }
+        for id in ids {
+            let Some(desc) = crate::ddl::dataflow(&self.shared, &state, catalog, id)? else {
+                continue;
+            };
+            // What is built later reads what is built before it.
+            if let Export::Index { arrangements, .. } = &desc.export {
+                let on = match catalog.get(id).map(|o| &o.kind) {
+                    Some(ObjectKind::Index(index)) => index.on,
+                    _ => id,
+                };
+                let available = Arc::make_mut(&mut state.indexes).entry(on).or_default();
+                available.extend(arrangements.iter().map(|a| (id, a.clone())));
+            }
+            installs.push(desc);
         }
         Ok(installs)
     }

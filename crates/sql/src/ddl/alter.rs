@@ -1,4 +1,4 @@
-//! ALTER ... RENAME, RENAME COLUMN, SET SCHEMA; COMMENT ON.
+//! ALTER ... RENAME, RENAME COLUMN, RENAME CONSTRAINT, SET SCHEMA; COMMENT ON.
 
 use crate::ddl::{missing, skipping, writable};
 use crate::error::PlanError;
@@ -21,6 +21,12 @@ impl Planner<'_> {
         } = alter;
         let tag = ddl::tag(*kind);
         let Some(object) = self.altered(*kind, name)? else {
+            if *kind == ObjectType::Index
+                && let AlterAction::Rename(to) = action
+                && let Some(table) = self.constraint_index(name)
+            {
+                return self.rename_constraint(&table, &name.name, to, tag);
+            }
             if !if_exists {
                 return Err(match kind {
                     ObjectType::Schema => missing(*kind, name),
@@ -45,6 +51,10 @@ impl Planner<'_> {
         match action {
             AlterAction::Rename(to) => self.rename(tag, &object, to),
             AlterAction::RenameColumn { from, to } => self.rename_column(&object, from, to),
+            AlterAction::RenameConstraint { from, to } => {
+                self.rename_constraint(&object, &fold(from), to, tag)
+            }
+            AlterAction::Table(actions) => self.alter_table(&object, actions),
             AlterAction::SetSchema(schema) => self.set_schema(tag, &object, schema),
         }
     }
@@ -61,6 +71,24 @@ impl Planner<'_> {
             e.hint = None;
             e
         })
+    }
+
+    /// The table with a unique constraint of that name: the constraint names its index.
+    fn constraint_index(&self, name: &Name) -> Option<Arc<Object>> {
+        let schemas: Vec<_> = match &name.schema {
+            Some(schema) => self.catalog.schema(schema).into_iter().collect(),
+            None => names::searched(self.catalog, self.search_path),
+        };
+        let has = |object: &&Arc<Object>| {
+            matches!(&object.kind, ObjectKind::Table(table)
+                if table.constraints.iter().any(|c| c.name == name.name && c.unique_columns().is_some()))
+        };
+        let in_schema = |schema: &Arc<Object>| {
+            let id = schema.id;
+            let mut tables = self.catalog.objects().filter(|o| o.schema == Some(id));
+            tables.find(has).cloned()
+        };
+        schemas.into_iter().find_map(in_schema)
     }
 
     fn rename(&self, kind: &'static str, object: &Object, to: &Ident) -> Result<Plan, PlanError> {
@@ -151,6 +179,17 @@ impl Planner<'_> {
         column: Option<&Ident>,
         text: Option<String>,
     ) -> Result<Plan, PlanError> {
+        let constraint_index = match kind {
+            CommentKind::Object(ObjectType::Index)
+                if !matches!(self.find(ObjectType::Index, name), Ok(Some(_))) =>
+            {
+                self.constraint_index(name)
+            }
+            _ => None,
+        };
+        if let Some(table) = constraint_index {
+            return comment_on_constraint(&table, &name.name, text);
+        }
         let object = match kind {
             CommentKind::Object(ObjectType::Schema) => {
                 self.find_existing(ObjectType::Schema, name)?
@@ -166,14 +205,26 @@ impl Planner<'_> {
                     return Err(e);
                 }
             },
-            CommentKind::Column => names::resolve(self.catalog, self.search_path, name)
-                .map_err(|mut e| {
-                    e.position = None;
-                    e
-                })?
-                .clone(),
+            CommentKind::Column | CommentKind::Constraint => {
+                names::resolve(self.catalog, self.search_path, name)
+                    .map_err(|mut e| {
+                        e.position = None;
+                        e
+                    })?
+                    .clone()
+            }
         };
         writable(&object)?;
+        if let (CommentKind::Constraint, Some(constraint)) = (kind, column) {
+            return comment_on_constraint(&object, &fold(constraint), text);
+        }
+        if matches!(
+            object.kind,
+            ObjectKind::View(_) | ObjectKind::MaterializedView(_)
+        ) && column.is_some()
+        {
+            return Err(PlanError::unsupported("COMMENT ON COLUMN of a view"));
+        }
         let position = match column {
             None => None,
             Some(column) => {
@@ -192,7 +243,32 @@ impl Planner<'_> {
         Ok(Plan::Comment {
             id: object.id,
             column: position,
+            constraint: None,
             text,
         })
     }
+}
+
+/// COMMENT ON CONSTRAINT, and on the index behind one.
+fn comment_on_constraint(
+    object: &Object,
+    name: &str,
+    text: Option<String>,
+) -> Result<Plan, PlanError> {
+    let ObjectKind::Table(table) = &object.kind else {
+        return Err(crate::statement::wrong_kind(&object.name, "table"));
+    };
+    let Some(constraint) = table.constraints.iter().find(|c| c.name == name) else {
+        let message = format!(
+            "constraint \"{name}\" for table \"{}\" does not exist",
+            object.name
+        );
+        return Err(PlanError::new(SqlState::UNDEFINED_OBJECT, message));
+    };
+    Ok(Plan::Comment {
+        id: object.id,
+        column: None,
+        constraint: Some(constraint.id),
+        text: text.filter(|t| !t.is_empty()),
+    })
 }

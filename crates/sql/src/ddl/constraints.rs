@@ -31,6 +31,11 @@ impl Constraints {
         }
     }
 
+    /// Those that a table has already; what is new has no id.
+    pub fn with(self, found: Vec<Constraint>) -> Constraints {
+        Constraints { found, ..self }
+    }
+
     pub fn finish(self) -> Vec<Constraint> {
         self.found
     }
@@ -202,11 +207,13 @@ impl Constraints {
             id: GlobalId(0),
             name,
             kind,
+            since: everview_repr::Timestamp::MIN,
+            comment: None,
         });
     }
 
     /// The name of a constraint that an index backs: unique among the schema's relations.
-    fn relation_name(
+    pub(super) fn relation_name(
         &self,
         planner: &Planner<'_>,
         given: Option<&Ident>,

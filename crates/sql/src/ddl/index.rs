@@ -24,6 +24,7 @@ impl Planner<'_> {
             if_not_exists,
             on,
             keys,
+            unique,
         } = create;
         let object = names::resolve(self.catalog, self.search_path, on)?.clone();
         let (Some(schema), Some(desc)) = (object.schema, object.desc()) else {
@@ -31,6 +32,13 @@ impl Planner<'_> {
             return Err(PlanError::new(SqlState::WRONG_OBJECT_TYPE, message));
         };
         super::writable(&object)?;
+        if *unique && !matches!(object.kind, ObjectKind::Table(_)) {
+            return Err(
+                PlanError::unsupported("a unique index on a view").with_hint(
+                    "Declare the key on the tables that the view reads, or use CREATE INDEX.",
+                ),
+            );
+        }
         let columns = desc
             .columns
             .iter()
@@ -57,6 +65,11 @@ impl Planner<'_> {
                     parts.push(desc.columns[*i].name.clone());
                     IndexKey::Column(*i)
                 }
+                _ if *unique => {
+                    return Err(
+                        PlanError::unsupported("a unique index on an expression").at(position)
+                    );
+                }
                 _ => {
                     parts.push(
                         crate::query::column_name(expr).unwrap_or_else(|| "expr".to_string()),
@@ -75,6 +88,10 @@ impl Planner<'_> {
                 .at(name.as_ref().and_then(|n| n.position)));
         }
         let name = match name {
+            Some(name) if constraint_named(self, schema, &name.name) => {
+                let message = format!("relation \"{}\" already exists", name.name);
+                return Err(PlanError::new(SqlState::DUPLICATE_TABLE, message));
+            }
             Some(name) => name.name.clone(),
             None => self.index_name(schema, &object, &parts),
         };
@@ -84,6 +101,7 @@ impl Planner<'_> {
             on: object.id,
             keys: stored,
             exprs,
+            unique: *unique,
             if_not_exists: *if_not_exists,
         })
     }

@@ -3,6 +3,7 @@
 //! Whether a name is taken already is the coordinator's to see, when it carries the plan out.
 
 mod alter;
+mod alter_table;
 mod constraints;
 mod drop;
 mod index;

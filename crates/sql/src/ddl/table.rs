@@ -87,7 +87,7 @@ impl Planner<'_> {
     }
 
     /// A column's type, NOT NULL and DEFAULT.
-    fn table_column(&mut self, column: &ColumnDef) -> Result<TableColumn, PlanError> {
+    pub(super) fn table_column(&mut self, column: &ColumnDef) -> Result<TableColumn, PlanError> {
         let ColumnDef {
             name,
             data_type,
@@ -134,11 +134,12 @@ impl Planner<'_> {
             ty,
             default,
             comment: None,
+            missing: None,
         })
     }
 
     /// Checks a DEFAULT against its column: its text.
-    fn default_text(
+    pub(super) fn default_text(
         &mut self,
         expr: &Expr,
         column: &str,
@@ -186,6 +187,7 @@ impl Planner<'_> {
             let copy = |c: &TableColumn| TableColumn {
                 default: c.default.clone().filter(|_| defaults),
                 comment: None,
+                missing: None,
                 ..c.clone()
             };
             return Ok(table.columns.iter().map(copy).collect());
@@ -275,6 +277,7 @@ fn table_column(name: String, ty: ColumnType) -> TableColumn {
         ty,
         default: None,
         comment: None,
+        missing: None,
     }
 }
 

@@ -210,7 +210,7 @@ impl Planner<'_> {
         } = on;
         let constraint = match conflict_target {
             None => None,
-            Some(given) => Some(arbiter(given, target)?),
+            Some(given) => Some(arbiter(self.catalog, given, target)?),
         };
         let update = match action {
             OnConflictAction::DoNothing => None,
@@ -314,7 +314,11 @@ fn nullable_types(target: &Target) -> Vec<everview_repr::ColumnType> {
 }
 
 /// The unique constraint that a conflict target means.
-fn arbiter(given: &ConflictTarget, target: &Target) -> Result<GlobalId, PlanError> {
+fn arbiter(
+    catalog: &everview_catalog::Catalog,
+    given: &ConflictTarget,
+    target: &Target,
+) -> Result<GlobalId, PlanError> {
     match given {
         ConflictTarget::OnConstraint(name) => {
             let name = Name::new(name)?;
@@ -361,7 +365,16 @@ fn arbiter(given: &ConflictTarget, target: &Target) -> Result<GlobalId, PlanErro
                 c.unique_columns().is_some() && unique == key
             };
             let constraint = target.table.constraints.iter().find(matches);
-            constraint.map(|c| c.id).ok_or_else(|| {
+            let index = || {
+                let indexes = catalog.unique_indexes(target.object.id).into_iter();
+                let mut same = indexes.filter(|(_, columns)| {
+                    let mut unique = columns.clone();
+                    unique.sort_unstable();
+                    unique == key
+                });
+                same.next().map(|(index, _)| index.id)
+            };
+            constraint.map(|c| c.id).or_else(index).ok_or_else(|| {
                 let message =
                     "there is no unique or exclusion constraint matching the ON CONFLICT specification";
                 PlanError::new(SqlState::INVALID_COLUMN_REFERENCE, message)

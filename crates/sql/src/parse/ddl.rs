@@ -27,12 +27,11 @@ impl Input<'_> {
         }
         if self.is(1, "index") {
             self.expect(&["create", "index"])?;
-            return self.create_index();
+            return self.create_index(false);
         }
         if self.is(1, "unique") && self.is(2, "index") {
-            return Err(PlanError::unsupported("CREATE UNIQUE INDEX")
-                .with_hint("Declare UNIQUE or PRIMARY KEY in CREATE TABLE.")
-                .at(self.position()));
+            self.expect(&["create", "unique", "index"])?;
+            return self.create_index(true);
         }
         self.expect(&["create"])?;
         let position = self.position();
@@ -194,7 +193,7 @@ impl Input<'_> {
     }
 
     /// `[IF NOT EXISTS] [name] ON t [USING btree] (keys)`.
-    fn create_index(&mut self) -> Result<Statement, PlanError> {
+    fn create_index(&mut self, unique: bool) -> Result<Statement, PlanError> {
         if self.is(0, "concurrently") && !self.is(1, "on") {
             return Err(PlanError::unsupported("CREATE INDEX CONCURRENTLY").at(self.position()));
         }
@@ -255,6 +254,7 @@ impl Input<'_> {
             if_not_exists,
             on,
             keys,
+            unique,
         }))
     }
 
@@ -316,8 +316,13 @@ impl Input<'_> {
         let action = if self.take(&["rename"]) {
             if self.take(&["to"]) {
                 AlterAction::Rename(self.ident()?)
-            } else if self.is(0, "constraint") {
-                return Err(PlanError::unsupported("RENAME CONSTRAINT").at(self.position()));
+            } else if kind == ObjectType::Table && self.take(&["constraint"]) {
+                let from = self.ident()?;
+                self.expect(&["to"])?;
+                AlterAction::RenameConstraint {
+                    from,
+                    to: self.ident()?,
+                }
             } else {
                 self.take(&["column"]);
                 let from = self.ident()?;
@@ -329,6 +334,12 @@ impl Input<'_> {
             }
         } else if self.take(&["set", "schema"]) {
             AlterAction::SetSchema(self.ident()?)
+        } else if kind == ObjectType::Table && self.begins_table_action() {
+            let mut actions = vec![self.table_action()?];
+            while self.take_token(&Token::Comma) {
+                actions.push(self.table_action()?);
+            }
+            AlterAction::Table(actions)
         } else {
             let mut words = Vec::new();
             for n in 0..2 {
@@ -356,7 +367,17 @@ impl Input<'_> {
     /// `COMMENT ON kind name IS 'text' | NULL`.
     pub(super) fn comment(&mut self) -> Result<Statement, PlanError> {
         self.expect(&["comment", "on"])?;
-        let (kind, name, column) = if self.take(&["column"]) {
+        let (kind, name, column) = if self.take(&["constraint"]) {
+            let constraint = self.ident()?;
+            self.expect(&["on"])?;
+            if self.is(0, "domain") {
+                return Err(
+                    PlanError::unsupported("COMMENT ON CONSTRAINT ... ON DOMAIN")
+                        .at(self.position()),
+                );
+            }
+            (CommentKind::Constraint, self.name()?, Some(constraint))
+        } else if self.take(&["column"]) {
             let mut parts = vec![self.ident()?];
             while self.take_token(&Token::Period) {
                 parts.push(self.ident()?);

@@ -4,6 +4,7 @@
 //! INSERT, UPDATE, DELETE, CREATE TABLE) it parses from the tokens; the rest is read here by hand over the same
 //! tokens, with embedded queries and expressions handed to it. Places are characters of the whole text, from 1.
 
+mod alter;
 mod copy;
 pub(crate) mod ddl;
 mod input;

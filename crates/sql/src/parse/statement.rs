@@ -109,6 +109,7 @@ pub(crate) struct CreateIndex {
     pub on: Name,
     /// The keys with their text and where it starts.
     pub keys: Vec<(Expr, String, usize)>,
+    pub unique: bool,
 }
 
 /// What a DROP, ALTER or COMMENT is about.
@@ -144,7 +145,33 @@ pub(crate) struct Alter {
 pub(crate) enum AlterAction {
     Rename(Ident),
     RenameColumn { from: Ident, to: Ident },
+    RenameConstraint { from: Ident, to: Ident },
     SetSchema(Ident),
+    Table(Vec<TableAction>),
+}
+
+/// One of ALTER TABLE's actions on columns and constraints.
+#[derive(Clone, Debug)]
+pub(crate) enum TableAction {
+    AddColumn {
+        column: Box<ast::ColumnDef>,
+        if_not_exists: bool,
+    },
+    AddConstraint(Box<ast::TableConstraint>),
+    DropConstraint {
+        name: Ident,
+        if_exists: bool,
+    },
+    /// SET DEFAULT, or DROP DEFAULT.
+    Default {
+        column: Ident,
+        value: Option<Box<Expr>>,
+    },
+    /// SET NOT NULL, or DROP NOT NULL.
+    NotNull {
+        column: Ident,
+        set: bool,
+    },
 }
 
 /// What COMMENT is on.
@@ -152,6 +179,7 @@ pub(crate) enum AlterAction {
 pub(crate) enum CommentKind {
     Object(ObjectType),
     Column,
+    Constraint,
 }
 
 /// SUBSCRIBE.

@@ -125,7 +125,16 @@ impl Planner<'_> {
             return named(rel, desc, alias, name, None, None);
         }
         let object = names::resolve(self.catalog, self.search_path, &full)?.clone();
-        let (rel, desc) = self.get(&object).at(full.position)?;
+        let (mut rel, mut desc) = self.get(&object).at(full.position)?;
+        if full.stored_id().is_some()
+            && let Some(known) = alias.map(|a| a.columns.len()).filter(|n| *n < desc.arity())
+        {
+            // A stored query names all columns that the relation had then: later ones are not its own.
+            let arity = desc.arity();
+            rel = project(rel, (0..known).collect(), arity);
+            desc.columns.truncate(known);
+            desc.keys.retain(|key| key.iter().all(|c| *c < known));
+        }
         self.mention_relation(&full, alias, &object, &desc);
         let schema = object
             .schema

@@ -150,6 +150,7 @@ impl Session {
                 let index = Index {
                     on: plan.on,
                     keys: plan.keys,
+                    unique: plan.unique,
                 };
                 self.put(Some(plan.schema), plan.name, ObjectKind::Index(index));
             }

@@ -1,7 +1,7 @@
-//! PostgreSQL 15's keywords that are more than unreserved (manual, appendix C).
+//! PostgreSQL 15's keywords that are more than unreserved (manual, appendix C), and names as SQL text.
 
 /// Sorted. What `quote_identifier` quotes: every keyword that is not unreserved.
-pub(crate) const RESERVED: &[&str] = &[
+const RESERVED: &[&str] = &[
     "all",
     "analyse",
     "analyze",
@@ -154,3 +154,16 @@ pub(crate) const RESERVED: &[&str] = &[
     "xmlserialize",
     "xmltable",
 ];
+
+/// An identifier as SQL text, quoted where it must be: as `quote_identifier` does.
+pub fn quote(name: &str) -> String {
+    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if plain && RESERVED.binary_search(&name).is_err() {
+        name.to_string()
+    } else {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    }
+}
