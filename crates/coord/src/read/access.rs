@@ -9,6 +9,7 @@ use everview_expr::registry::{self, Volatility};
 use everview_expr::{MapFilterProject, ScalarExpr};
 use everview_optimize::physical::Arrangement;
 use everview_repr::{ColumnOrder, ColumnType, GlobalId, RelationDesc, ScalarType};
+use std::sync::Arc;
 
 /// An index that can be read without a worker.
 #[derive(Clone, Debug)]
@@ -16,7 +17,7 @@ pub(crate) enum Index {
     /// A unique constraint of a table, by position: in the store.
     Unique(usize),
     /// An arrangement that a dataflow publishes: the object that exports it, and the position among its arrangements.
-    Arranged(GlobalId, usize, Arrangement),
+    Arranged(GlobalId, usize),
 }
 
 /// What a leading key of an index is equal to.
@@ -41,7 +42,7 @@ pub(crate) struct Access {
     pub relation: GlobalId,
     pub index: Index,
     /// The keys' expressions and types, as far as conditions reach.
-    pub keys: Vec<(ScalarExpr, ScalarType)>,
+    pub keys: Arc<[(ScalarExpr, ScalarType)]>,
     /// Conditions on the first keys.
     pub equal: Vec<Equal>,
     /// Bounds of the key behind them.
@@ -73,7 +74,7 @@ pub(crate) fn choose(
             let ty = desc.columns[*c].ty.scalar.clone();
             (ScalarExpr::Column(*c), ty)
         });
-        let keys: Vec<_> = keys.collect();
+        let keys = keys.collect();
         let access = access(relation, Index::Unique(n), keys, &conditions, mfp);
         // The store is asked for whole keys that are not NULL.
         if access.is_complete() && !access.equal.iter().any(|e| matches!(e, Equal::Null)) {
@@ -88,7 +89,7 @@ pub(crate) fn choose(
         };
         let keys = arrangement.key.iter().cloned();
         let keys = keys.zip(arrangement.key_types.iter().cloned()).collect();
-        let index = Index::Arranged(*id, position, arrangement.clone());
+        let index = Index::Arranged(*id, position);
         found.push(access(relation, index, keys, &conditions, mfp));
     }
     found.sort_by_key(|access| std::cmp::Reverse(access.rank()));
@@ -98,7 +99,7 @@ pub(crate) fn choose(
 fn access(
     relation: GlobalId,
     index: Index,
-    keys: Vec<(ScalarExpr, ScalarType)>,
+    keys: Arc<[(ScalarExpr, ScalarType)]>,
     conditions: &[(ScalarExpr, Condition)],
     mfp: &MapFilterProject,
 ) -> Access {
@@ -111,7 +112,7 @@ fn access(
         high: None,
         mfp: mfp.clone(),
     };
-    for (key, ty) in &access.keys {
+    for (key, ty) in access.keys.clone().iter() {
         let key = uncast(key);
         let about = conditions.iter().filter(|(subject, _)| subject == key);
         let about: Vec<_> = about
@@ -393,7 +394,7 @@ pub(crate) fn describe(access: &Access, names: &dyn Fn(GlobalId) -> String) -> S
     let keys: Vec<_> = access.keys.iter().map(|(key, _)| key.to_string()).collect();
     let index = match &access.index {
         Index::Unique(_) => "store".to_string(),
-        Index::Arranged(id, _, _) => names(*id),
+        Index::Arranged(id, _) => names(*id),
     };
     let relation = names(access.relation);
     let conditions = match parts.as_slice() {

@@ -39,7 +39,7 @@ enum Place<'d> {
 pub(crate) fn spans(access: &Access) -> Option<Vec<Span>> {
     let arena = RowArena::new();
     let mut prefixes = vec![Vec::new()];
-    for (n, (equal, (_, ty))) in access.equal.iter().zip(&access.keys).enumerate() {
+    for (n, (equal, (_, ty))) in access.equal.iter().zip(access.keys.iter()).enumerate() {
         let parts = alternatives(equal, ty, &arena)?;
         if prefixes.len() * parts.len() > MOST_KEYS {
             return Some(open(prefixes, n == 0));

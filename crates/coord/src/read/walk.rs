@@ -28,7 +28,7 @@ pub(crate) fn open(
 ) -> Option<Source> {
     match &access.index {
         Index::Unique(_) => Some(Source::Store),
-        Index::Arranged(id, _, _) => {
+        Index::Arranged(id, _) => {
             let reader = usable(shared, catalog, *id, as_of)?;
             Some(Source::Arranged(reader))
         }
@@ -65,7 +65,7 @@ impl Access {
             Source::Store => return self.find(shared, as_of),
             Source::Arranged(reader) => reader,
         };
-        let Index::Arranged(_, position, _) = &self.index else {
+        let Index::Arranged(_, position) = &self.index else {
             return Err(Error::internal("an arrangement was expected"));
         };
         let snapshot = reader.arranged(*position, as_of);

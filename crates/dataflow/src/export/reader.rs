@@ -3,6 +3,7 @@
 //! A [`IndexSnapshot`] is the index as of one time. It is immutable, asks no worker, and stays readable for as
 //! long as it is held.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use everview_optimize::physical::Arrangement;
@@ -16,14 +17,15 @@ use everview_expr::MapFilterProject;
 /// Reads an exported index.
 #[derive(Clone)]
 pub struct IndexReader {
-    arrangements: Vec<(Arrangement, SharedReader<i64>)>,
+    arrangements: Arc<[(Arrangement, SharedReader<i64>)]>,
     errs: SharedReader<i64>,
     key_errs: SharedReader<i64>,
 }
 
 /// One arrangement of an index as of one time, for reading ranges of keys through map, filter and project.
 pub struct ArrangedSnapshot {
-    arrangement: Arrangement,
+    arrangements: Arc<[(Arrangement, SharedReader<i64>)]>,
+    position: usize,
     rows: ReadSnapshot<i64>,
     errs: ReadSnapshot<i64>,
     key_errs: ReadSnapshot<i64>,
@@ -42,7 +44,7 @@ impl IndexReader {
         key_errs: SharedReader<i64>,
     ) -> IndexReader {
         IndexReader {
-            arrangements,
+            arrangements: arrangements.into(),
             errs,
             key_errs,
         }
@@ -59,9 +61,10 @@ impl IndexReader {
         arrangement: usize,
         as_of: Timestamp,
     ) -> Result<ArrangedSnapshot, ReadError> {
-        let (arrangement, rows) = &self.arrangements[arrangement];
+        let (_, rows) = &self.arrangements[arrangement];
         Ok(ArrangedSnapshot {
-            arrangement: arrangement.clone(),
+            arrangements: Arc::clone(&self.arrangements),
+            position: arrangement,
             rows: rows.snapshot_async(as_of.0).await?,
             errs: self.errs.snapshot_async(as_of.0).await?,
             key_errs: self.key_errs.snapshot_async(as_of.0).await?,
@@ -76,7 +79,7 @@ impl IndexReader {
     /// The index as of a time, once it is reached.
     pub async fn snapshot(&self, as_of: Timestamp) -> Result<IndexSnapshot, ReadError> {
         let mut arrangements = Vec::with_capacity(self.arrangements.len());
-        for (arrangement, reader) in &self.arrangements {
+        for (arrangement, reader) in self.arrangements.iter() {
             arrangements.push((arrangement.clone(), reader.snapshot_async(as_of.0).await?));
         }
         let errs = self.errs.snapshot_async(as_of.0).await?;
@@ -90,7 +93,7 @@ impl IndexReader {
         timeout: Option<Duration>,
     ) -> Result<IndexSnapshot, ReadError> {
         let mut arrangements = Vec::with_capacity(self.arrangements.len());
-        for (arrangement, reader) in &self.arrangements {
+        for (arrangement, reader) in self.arrangements.iter() {
             arrangements.push((arrangement.clone(), reader.snapshot(as_of.0, timeout)?));
         }
         let errs = self.errs.snapshot(as_of.0, timeout)?;
@@ -193,7 +196,8 @@ impl ArrangedSnapshot {
         value: &[u8],
         mfp: &MapFilterProject,
     ) -> Option<Result<Row, EvalError>> {
-        let context = (key, value, mfp, &self.arrangement);
+        let arrangement = &self.arrangements[self.position].0;
+        let context = (key, value, mfp, arrangement);
         scratch.run(
             &context,
             |(key, value, mfp, arrangement), datums, arena, packer| {
