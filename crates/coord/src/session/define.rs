@@ -178,7 +178,7 @@ impl Session {
         if taken && plan.replace.is_none() {
             return self.exists(plan.if_not_exists, "relation", &plan.name, tag);
         }
-        let (id, changes) = ddl::create_view(&transaction.catalog, plan);
+        let (_, changes) = ddl::create_view(&transaction.catalog, plan);
         transaction.change_catalog(changes);
         // A plan that cannot be rendered is refused now, by name, and not at COMMIT.
         if let Some(transaction) = &self.transaction {
