@@ -74,6 +74,8 @@ struct Dataflow {
     feeds: Vec<Rc<RefCell<Feed>>>,
     /// Its feeds are not open yet.
     waiting: bool,
+    /// It is suspended, and its readers know.
+    told: bool,
     exported: Option<Exported>,
     /// End imports when dropped.
     buttons: Vec<ImportButton<u64>>,
@@ -115,6 +117,7 @@ impl Worker {
         let mut dataflow = Dataflow {
             feeds: Vec::new(),
             waiting: matches!(installation.target, Target::Index { .. }),
+            told: false,
             running: None,
             exported: None,
             buttons: Vec::new(),
@@ -293,11 +296,8 @@ impl Worker {
         for (id, dataflow) in &mut self.dataflows {
             let shared = &dataflow.installation.shared;
             if shared.health.is_broken() {
-                if !dataflow.feeds.is_empty()
-                    || dataflow.running.is_some()
-                    || dataflow.exported.is_some()
-                {
-                    dataflow.suspend(timely);
+                if !dataflow.told {
+                    dataflow.suspend(timely, worker);
                 }
                 continue;
             }
@@ -394,7 +394,8 @@ impl Dataflow {
     }
 
     /// Takes a dataflow apart that failed, and tells its readers.
-    fn suspend(&mut self, timely: &mut Timely) {
+    fn suspend(&mut self, timely: &mut Timely, worker: usize) {
+        self.told = true;
         self.end(timely);
         let unknown = || EvalError::new(SqlState::INTERNAL_ERROR, "unknown cause");
         let error = self.installation.shared.health.error();
@@ -405,7 +406,18 @@ impl Dataflow {
             "a dataflow was suspended"
         );
         match &self.installation.target {
-            Target::Index { .. } => {}
+            // It may never have been rendered: then nothing else ends the wait of its readers.
+            Target::Index {
+                arrangements,
+                errors,
+                key_errors,
+                ..
+            } => {
+                let rows = arrangements.iter().map(|(_, published)| published);
+                for published in rows.chain([errors, key_errors]) {
+                    published[worker].retire();
+                }
+            }
             Target::Subscribe(sink) => sink.stop(SubscribeError::Eval(error)),
             Target::Peek(peek) => peek.fail(error),
         }
