@@ -5,6 +5,7 @@
 mod harness;
 
 mod edges;
+mod ops;
 mod reads;
 mod recovery;
 mod statements;
