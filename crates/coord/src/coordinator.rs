@@ -159,10 +159,7 @@ impl Coordinator {
     }
 
     /// As [`Coordinator::start`], with the log on a given file system.
-    pub fn start_on(
-        options: Options,
-        fs: Arc<dyn vfs::FileSystem>,
-    ) -> Result<Coordinator, Error> {
+    pub fn start_on(options: Options, fs: Arc<dyn vfs::FileSystem>) -> Result<Coordinator, Error> {
         let recovered = crate::recovery::recover(&options, &fs)?;
         let compute = Compute::start(options.workers, recovered.tables.clone())
             .map_err(|e| Error::internal(format!("cannot start the workers: {e}")))?;
@@ -460,9 +457,7 @@ impl Shared {
         self.compute.reader(id).ok_or_else(|| {
             let name = self.catalog().catalog.full_name(id);
             let own = self.dataflow_of(id).and_then(|d| self.compute.status(d));
-            let reason = self
-                .suspended(id)
-                .or_else(|| own.and_then(|s| s.suspended));
+            let reason = self.suspended(id).or_else(|| own.and_then(|s| s.suspended));
             let code = SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE;
             match reason {
                 Some(reason) => Error::new(code, format!("{name} is suspended: {reason}"))

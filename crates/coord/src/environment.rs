@@ -7,7 +7,9 @@ use everview_catalog::object::View;
 use everview_catalog::{Catalog, ObjectKind};
 use everview_dataflow::TableReader;
 use everview_expr::Environment;
-use everview_repr::{ColumnType, Datum, EvalError, GlobalId, RelationDesc, Row, SqlState, Timestamp, array};
+use everview_repr::{
+    ColumnType, Datum, EvalError, GlobalId, RelationDesc, Row, SqlState, Timestamp, array,
+};
 use everview_sql::deparse;
 use std::path::Path;
 use std::sync::Weak;

@@ -174,7 +174,11 @@ impl Tables {
         let timestamp = Timestamp(commit.timestamp);
         let mut system = Vec::new();
         let own = [CATALOG_COLLECTION, SUSPENDED].map(|id| u64::from(id.0));
-        for payload in commit.payloads.iter().filter(|p| own.contains(&p.collection)) {
+        for payload in commit
+            .payloads
+            .iter()
+            .filter(|p| own.contains(&p.collection))
+        {
             for change in codec::decode(&payload.bytes) {
                 let (row, diff) = change.map_err(Error::internal)?;
                 let key = match row.iter().next() {

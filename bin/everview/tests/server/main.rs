@@ -8,9 +8,13 @@
 )]
 
 mod client;
+mod first_run;
+mod inside;
+mod limits;
 mod psql;
 mod raw;
 mod restart;
+mod subscribe;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -84,6 +88,11 @@ impl Server {
             assert!(start.elapsed() < LIMIT, "the server does not start");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// The folder of its log and store.
+    pub fn data_dir(&self) -> std::path::PathBuf {
+        self.folder.path().join("data")
     }
 
     /// How to connect.

@@ -5,10 +5,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-struct Raw(TcpStream);
+pub struct Raw(TcpStream);
 
 impl Raw {
-    fn connect(server: &Server) -> Raw {
+    pub fn connect(server: &Server) -> Raw {
         let stream = TcpStream::connect(server.address).unwrap();
         stream
             .set_read_timeout(Some(Duration::from_secs(60)))
@@ -17,7 +17,7 @@ impl Raw {
     }
 
     /// A connection with a session open.
-    fn session(server: &Server) -> Raw {
+    pub fn session(server: &Server) -> Raw {
         let mut raw = Raw::connect(server);
         let mut packet = 196_608u32.to_be_bytes().to_vec();
         packet.extend(b"user\0everview\0database\0everview\0\0");
@@ -26,16 +26,16 @@ impl Raw {
         raw
     }
 
-    fn send(&mut self, bytes: &[u8]) {
+    pub fn send(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).unwrap();
     }
 
-    fn message(&mut self, tag: u8, body: &[u8]) {
+    pub fn message(&mut self, tag: u8, body: &[u8]) {
         self.send(&[&[tag], with_length(body).as_slice()].concat());
     }
 
     /// The next message; `None` when the server has closed.
-    fn receive(&mut self) -> Option<(u8, Vec<u8>)> {
+    pub fn receive(&mut self) -> Option<(u8, Vec<u8>)> {
         let mut head = [0; 5];
         self.0.read_exact(&mut head).ok()?;
         let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
@@ -45,7 +45,7 @@ impl Raw {
     }
 
     /// Messages up to the first of a type.
-    fn until(&mut self, tag: u8) -> Vec<(u8, Vec<u8>)> {
+    pub fn until(&mut self, tag: u8) -> Vec<(u8, Vec<u8>)> {
         let mut messages = Vec::new();
         loop {
             let message = self
@@ -59,7 +59,7 @@ impl Raw {
     }
 
     /// The SQLSTATE of the next error.
-    fn error(&mut self) -> String {
+    pub fn error(&mut self) -> String {
         let messages = self.until(b'E');
         let body = &messages.last().unwrap().1;
         let field = body
@@ -69,7 +69,7 @@ impl Raw {
         String::from_utf8_lossy(&field[1..]).to_string()
     }
 
-    fn is_closed(&mut self) -> bool {
+    pub fn is_closed(&mut self) -> bool {
         while let Some(message) = self.receive() {
             assert_ne!(message.0, b'Z', "the session goes on");
         }
@@ -81,7 +81,7 @@ fn with_length(body: &[u8]) -> Vec<u8> {
     [&(body.len() as u32 + 4).to_be_bytes(), body].concat()
 }
 
-fn query(sql: &[u8]) -> Vec<u8> {
+pub fn query(sql: &[u8]) -> Vec<u8> {
     [sql, b"\0"].concat()
 }
 

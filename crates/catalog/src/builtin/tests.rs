@@ -413,7 +413,11 @@ fn comments_are_found() {
         &[Datum::Oid(16400), Datum::Int32(1)],
     );
     assert_eq!(comment, Ok(Some("its number".into())));
-    assert_eq!(table("pg_catalog", "pg_description").len(), 2);
+    let described = table("pg_catalog", "pg_description");
+    let of_table = described
+        .iter()
+        .filter(|row| cell(row, "objoid") == "Oid(16400)");
+    assert_eq!(of_table.count(), 2);
 }
 
 #[test]
@@ -423,7 +427,12 @@ fn a_checks_columns_are_those_that_it_names() {
         "conname",
         "Text(\"t_check\")",
     );
-    assert!(cell(&check, "conkey").contains("Int16(1)"), "{check:?}");
+    let key = find(
+        &table("pg_catalog", "pg_constraint"),
+        "conname",
+        "Text(\"t_pkey\")",
+    );
+    assert_eq!(cell(&check, "conkey"), cell(&key, "conkey"));
 }
 
 #[test]

@@ -162,6 +162,7 @@ fn plan(
                 for arrangement in &mut input.arrangements {
                     arrangement.key.iter_mut().for_each(|e| e.visit_mut_post(f));
                 }
+                input.compared.iter_mut().for_each(|e| e.visit_mut_post(f));
             }
             join_plan(join, f);
         }

@@ -5,7 +5,6 @@
 //! plans for itself.
 
 use super::Session;
-use super::run::Params;
 use crate::coordinator::CatalogState;
 use crate::environment::SessionEnvironment;
 use crate::error::Error;
@@ -172,26 +171,6 @@ impl Session {
             *planned.query.lock() = Some((state.clone(), query.clone()));
         }
         Ok(query)
-    }
-
-    /// What a query of the transaction is planned in, for `run`.
-    pub(super) fn in_context<T>(
-        &self,
-        params: Params<'_>,
-        state: &CatalogState,
-        run: impl FnOnce(&QueryContext<'_>) -> T,
-    ) -> T {
-        let transaction = self.transaction.as_ref();
-        let catalog = transaction.map_or(&state.catalog, |t| &t.catalog);
-        let environment = || self.environment(catalog);
-        run(&QueryContext {
-            shared: &self.shared,
-            state,
-            catalog,
-            transaction,
-            environment: Some(&environment),
-            params,
-        })
     }
 
     pub(super) fn environment(&self, catalog: &everview_catalog::Catalog) -> Arc<dyn Environment> {

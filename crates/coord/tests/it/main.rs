@@ -5,6 +5,7 @@
 mod harness;
 
 mod edges;
+mod errors;
 mod ops;
 mod reads;
 mod recovery;

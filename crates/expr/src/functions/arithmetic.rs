@@ -302,7 +302,9 @@ pub(super) fn declare(out: &mut Declarations) {
     let start = out.len();
     declare_binary(out);
     // Of the integers only zero fails as a divisor, and -1 under the least dividend.
-    let quotients = out[start..].iter_mut().filter(|f| matches!(f.name, "/" | "%"));
+    let quotients = out[start..]
+        .iter_mut()
+        .filter(|f| matches!(f.name, "/" | "%"));
     quotients.for_each(|f| f.total_if = Some(divides_integers));
     declare_unary(out);
 }

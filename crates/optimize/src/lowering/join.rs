@@ -105,7 +105,6 @@ pub(super) fn lower(
 
 /// Takes what equivalences say about one input alone to that input, as a filter: one member of each class is left
 /// to compare with other inputs. `None` where they say nothing of the kind.
-#[expect(clippy::type_complexity)]
 fn filter_inputs(
     inputs: &[RelExpr],
     equivalences: &[Vec<ScalarExpr>],

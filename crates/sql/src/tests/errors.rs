@@ -203,10 +203,6 @@ fn errors_are_postgres() {
             "0A000 8 a temporary relation is not supported",
         ),
         (
-            "CREATE UNIQUE INDEX ON t (a)",
-            "0A000 1 CREATE UNIQUE INDEX is not supported",
-        ),
-        (
             "CREATE MATERIALIZED VIEW x AS SELECT a FROM t WITH NO DATA",
             "0A000 47 WITH NO DATA is not supported",
         ),

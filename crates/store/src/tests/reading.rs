@@ -35,7 +35,7 @@ fn readers_beside_a_writer_see_whole_commits_only() {
     // Each commit moves one unit from one account to another: the sum never changes.
     let store = &store;
     apply(
-        &store,
+        store,
         1,
         &[Change {
             collection: 1,
@@ -53,7 +53,7 @@ fn readers_beside_a_writer_see_whole_commits_only() {
                 } else {
                     (b"a", b"b")
                 };
-                apply(&store, time, &[take(1, from, b"unit"), put(1, to, b"unit")]).unwrap();
+                apply(store, time, &[take(1, from, b"unit"), put(1, to, b"unit")]).unwrap();
                 store.set_since(Timestamp(time.saturating_sub(200)));
             }
         });

@@ -1,4 +1,4 @@
--- What drivers and tools ask catalogs, by the forms that they use: one statement after each `-- == ` line.
+-- What drivers and tools ask catalogs, by the forms that they use: one statement under each heading.
 -- == driver: which server is this
 SELECT current_database(), current_user, session_user, current_schema(), current_setting('server_version_num')::int >= 150000, pg_is_in_recovery()
 -- == driver: the longest name

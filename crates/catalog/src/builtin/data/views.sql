@@ -77,7 +77,8 @@ CREATE VIEW information_schema.columns
     identity_cycle, is_generated, is_updatable) AS
 SELECT current_database(), n.nspname, c.relname, a.attname, a.attnum, pg_get_expr(d.adbin, d.adrelid),
     CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END,
-    CASE WHEN t.typelem <> 0 AND t.typlen = -1 THEN 'ARRAY' ELSE format_type(a.atttypid, NULL) END,
+    CASE WHEN t.typelem <> 0 AND t.typlen = -1 THEN 'ARRAY'
+        WHEN a.atttypid = 1042 THEN 'character' ELSE format_type(a.atttypid, NULL) END,
     CASE WHEN a.atttypid IN (1042, 1043) AND a.atttypmod <> -1 THEN a.atttypmod - 4 END,
     CASE WHEN a.atttypid IN (1042, 1043) AND a.atttypmod <> -1 THEN (a.atttypmod - 4) * 4
         WHEN a.atttypid IN (25, 1042, 1043) THEN 1073741824 END,

@@ -61,7 +61,7 @@ fn run(worker: &mut Worker, expr: &RelExpr) -> Running {
         result
             .oks
             .inspect(move |_| count.set(count.get() + 1))
-            .probe_with(&mut probe);
+            .probe_with(&probe);
         input
     });
     Running {

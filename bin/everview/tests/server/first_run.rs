@@ -1,0 +1,111 @@
+//! The first run: what the command line says and refuses.
+
+use crate::Server;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn everview(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_everview"))
+        .current_dir(dir)
+        .args(args)
+        .envs(env.iter().copied())
+        .output()
+        .unwrap()
+}
+
+/// It fails, and says so in one line that names the cause.
+fn refused(output: &Output, cause: &str) {
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(text.contains(cause), "{text}");
+    assert!(!text.contains("panicked"), "{text}");
+}
+
+#[test]
+fn bad_flags_and_variables_are_refused_with_their_name_and_value() {
+    let dir = tempfile::tempdir().unwrap();
+    let cases: [(&[&str], &[(&str, &str)], &str); 6] = [
+        (&["--workers", "none"], &[], "--workers"),
+        (&[], &[("EVERVIEW_WORKERS", "0")], "0 is not in 1..=256"),
+        (&[], &[("EVERVIEW_LISTEN", "here")], "here"),
+        (&[], &[("EVERVIEW_LOG_FORMAT", "xml")], "xml"),
+        (&["--memory-limit", "12QB"], &[], "QB"),
+        (&["--no-such-flag"], &[], "--no-such-flag"),
+    ];
+    for (args, env, cause) in cases {
+        refused(&everview(dir.path(), args, env), cause);
+    }
+}
+
+#[test]
+fn a_second_server_on_the_same_folder_is_refused() {
+    let server = Server::start();
+    let data = server.data_dir();
+    let args = ["--listen", "127.0.0.1:0", "--data-dir"];
+    let args: Vec<&str> = args.into_iter().chain(data.to_str()).collect();
+    let second = everview(Path::new("/"), &args, &[]);
+    refused(&second, "in use by another process");
+}
+
+#[test]
+fn a_taken_port_is_refused() {
+    let server = Server::start();
+    let dir = tempfile::tempdir().unwrap();
+    let address = server.address.to_string();
+    let second = everview(dir.path(), &["--listen", &address], &[]);
+    refused(&second, &format!("cannot listen on {address}"));
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("file"), "not a folder").unwrap();
+    let output = everview(
+        dir.path(),
+        &["--listen", "127.0.0.1:0", "--data-dir", "file/data"],
+        &[],
+    );
+    refused(&output, "cannot open file/data");
+}
+
+#[test]
+fn variables_stand_for_flags_and_the_folder_is_everview_data_beside() {
+    let dir = tempfile::tempdir().unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_everview"))
+        .current_dir(dir.path())
+        .env("EVERVIEW_LISTEN", "127.0.0.1:0")
+        .env("EVERVIEW_ADDRESS_FILE", "address")
+        .env("EVERVIEW_WORKERS", "2")
+        .env("EVERVIEW_LOG_FORMAT", "json")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = std::time::Instant::now();
+    let address = loop {
+        if let Ok(address) = std::fs::read_to_string(dir.path().join("address")) {
+            break address;
+        }
+        assert!(start.elapsed().as_secs() < 60, "it does not start");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    };
+    let pid = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert!(dir.path().join("everview-data/log").is_dir());
+    let told = String::from_utf8_lossy(&output.stdout);
+    let port = address.rsplit(':').next().unwrap();
+    assert!(
+        told.contains(&format!("psql -h 127.0.0.1 -p {port} -U everview everview")),
+        "{told}"
+    );
+    let logs = String::from_utf8_lossy(&output.stderr);
+    assert!(logs.lines().all(|line| line.starts_with('{')), "{logs}");
+}

@@ -1,0 +1,156 @@
+//! What is too much: it ends in an error or a result, and the server serves on.
+
+use crate::{Server, code, within_limit};
+use std::time::{Duration, Instant};
+use tokio_postgres::Client;
+
+async fn serves(server: &Server) {
+    let client = server.connect().await;
+    let row = client.query_one("SELECT 1 + 1", &[]).await.unwrap();
+    assert_eq!(row.get::<_, i32>(0), 2);
+}
+
+/// The SQLSTATE, or `ok`.
+async fn outcome(client: &Client, sql: &str) -> String {
+    match client.simple_query(sql).await {
+        Ok(_) => "ok".to_string(),
+        Err(error) => code(&error),
+    }
+}
+
+#[test]
+fn deep_and_wide_statements_harm_nobody() {
+    let server = Server::start();
+    within_limit(async {
+        let client = server.connect().await;
+        client
+            .batch_execute("CREATE TABLE t (a int PRIMARY KEY)")
+            .await
+            .unwrap();
+        let nested = |open: &str, inner: &str, close: &str, n: usize| {
+            [open.repeat(n), inner.to_string(), close.repeat(n)].concat()
+        };
+        let list = |n: usize| (0..n).map(|i| i.to_string()).collect::<Vec<_>>().join(", ");
+        let columns = |n: usize, ty: &str| {
+            (0..n)
+                .map(|i| format!("c{i}{ty}"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let statements = [
+            format!("SELECT {}", nested("(", "1", ")", 100_000)),
+            format!("SELECT {}", nested("abs(", "1", ")", 10_000)),
+            format!("SELECT {}1", "- ".repeat(50_000)),
+            format!("SELECT {}true", "NOT ".repeat(50_000)),
+            format!("SELECT 1{}", " + 1".repeat(20_000)),
+            format!("SELECT a FROM t WHERE a = 1{}", " OR a = 1".repeat(20_000)),
+            format!(
+                "SELECT {}",
+                nested("CASE WHEN true THEN ", "1", " END", 5_000)
+            ),
+            format!(
+                "SELECT * FROM {}",
+                nested("(SELECT * FROM ", "t", ") AS s", 300)
+            ),
+            format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(3_000)),
+            format!("SELECT '{}'::jsonb", nested("[", "1", "]", 100_000)),
+            format!("SELECT '{}'::jsonb", nested("{\"a\":", "1", "}", 100_000)),
+            format!("SELECT '{}'::int[]", nested("{", "1", "}", 100_000)),
+            format!("SELECT a FROM t WHERE a IN ({})", list(20_000)),
+            format!("SELECT {}", list(1_600)),
+            format!("SELECT {}", list(20_000)),
+            format!("CREATE TABLE wide ({})", columns(1_600, " int")),
+            format!("CREATE TABLE wider ({})", columns(20_000, " int")),
+            format!(
+                "INSERT INTO t VALUES ({})",
+                list(20_000).replace(", ", "), (")
+            ),
+            format!(
+                "SELECT '{}' LIKE '{}b'",
+                "a".repeat(30_000),
+                "%a".repeat(2_000)
+            ),
+            "SELECT repeat('x', 100000000) || repeat('y', 100000000)".to_string(),
+            format!("SELECT \"{}\"", "x".repeat(1_000_000)),
+            format!("SELECT $${}", "x".repeat(1_000_000)),
+        ];
+        for sql in &statements {
+            let start = Instant::now();
+            let got = outcome(&client, sql).await;
+            let head: String = sql.chars().take(40).collect();
+            assert!(!got.starts_with("XX") && got.len() <= 5, "{head}: {got}");
+            assert!(
+                start.elapsed() < Duration::from_secs(60),
+                "{head} took {:?}",
+                start.elapsed()
+            );
+        }
+        assert_eq!(outcome(&client, "SELECT count(*) FROM t").await, "ok");
+        serves(&server).await;
+    });
+}
+
+#[test]
+fn connections_that_say_nothing_do_not_keep_others_out() {
+    let server = Server::start();
+    within_limit(async {
+        let idle: Vec<_> = (0..150)
+            .map(|_| std::net::TcpStream::connect(server.address).unwrap())
+            .collect();
+        serves(&server).await;
+        drop(idle);
+        serves(&server).await;
+    });
+}
+
+#[test]
+fn an_idle_transaction_is_ended_at_its_limit() {
+    let server = Server::start();
+    within_limit(async {
+        let (client, connection) = tokio_postgres::connect(&server.url(), tokio_postgres::NoTls)
+            .await
+            .unwrap();
+        let connection = tokio::spawn(connection);
+        client
+            .batch_execute("SET idle_in_transaction_session_timeout = '100ms'")
+            .await
+            .unwrap();
+        // Outside of a transaction there is no hurry.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        client.batch_execute("BEGIN").await.unwrap();
+        let end = tokio::time::timeout(Duration::from_secs(10), connection)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(code(&end.unwrap_err()), "25P03");
+        serves(&server).await;
+    });
+}
+
+#[test]
+fn one_session_cancels_and_ends_another() {
+    let server = Server::start();
+    within_limit(async {
+        let (one, other) = (server.connect().await, server.connect().await);
+        one.batch_execute("CREATE TABLE t (a int)").await.unwrap();
+        let row = other
+            .query_one("SELECT pg_backend_pid()", &[])
+            .await
+            .unwrap();
+        let pid: i32 = row.get(0);
+        for (function, expected) in [
+            ("pg_cancel_backend", "57014"),
+            ("pg_terminate_backend", "57P01"),
+        ] {
+            let waiting = other.simple_query("SUBSCRIBE t");
+            let ask = async {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                let sql = format!("SELECT {function}({pid})");
+                assert!(one.query_one(&sql, &[]).await.unwrap().get::<_, bool>(0));
+            };
+            let (waited, ()) = futures::join!(waiting, ask);
+            assert_eq!(code(&waited.unwrap_err()), expected);
+        }
+        serves(&server).await;
+    });
+}
