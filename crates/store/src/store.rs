@@ -1,6 +1,6 @@
 //! The store as callers see it.
 //!
-//! **Invariant.** Readers take one immutable [`View`] and never wait for a writer. A view holds the runs that take
+//! **Invariant.** Readers take one immutable `View` and never wait for a writer. A view holds the runs that take
 //! changes, those frozen for the worker, and the files as they were just after the last flush; a flushed run leaves the
 //! view in the same step in which the files that contain it enter, so that no change is seen twice or not at all.
 

@@ -50,7 +50,7 @@ struct Running {
 
 fn run(worker: &mut Worker, expr: &RelExpr) -> Running {
     let number = worker.next_dataflow_index();
-    let mut probe = ProbeHandle::new();
+    let probe = ProbeHandle::new();
     let given = Rc::new(Cell::new(0));
     let count = Rc::clone(&given);
     let input = worker.dataflow(|scope| {
