@@ -263,7 +263,6 @@ async fn drop_all(server: &Session) -> Result<(), OracleError> {
     Ok(())
 }
 
-/// Statements one by one, each its own message.
 /// Runs a script's statements, each in a message of its own.
 ///
 /// # Errors

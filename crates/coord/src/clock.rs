@@ -1,7 +1,7 @@
 //! The one place where the wall clock is read.
 //!
 //! A commit's timestamp is the wall clock in microseconds, or one more than the last if the clock has not moved
-//! past it. A clock far ahead of the last commit is believed only up to [`MOST_JUMP`]: one bad reading must not
+//! past it. A clock far ahead of the last commit is believed only up to `MOST_JUMP`: one bad reading must not
 //! push time forward for ever.
 
 use everview_repr::Timestamp;

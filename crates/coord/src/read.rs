@@ -1,6 +1,6 @@
 //! The read path: a query's rows at one timestamp.
 //!
-//! A query is compiled once ([`QueryContext::compile`]): to constant rows, to ways of reading one relation by its
+//! A query is compiled once (`QueryContext::compile`): to constant rows, to ways of reading one relation by its
 //! indexes, and to a dataflow for everything else. Reading takes the first that serves: indexes on this thread,
 //! asking neither the sequencer nor a worker; else a short-lived dataflow. All give the rows as of one acknowledged
 //! timestamp.
@@ -217,6 +217,10 @@ impl QueryContext<'_> {
         if let Some(rows) = constant(&plan.plan) {
             let (rows, served) = (rows?, Served::Constant);
             return Ok(Answer { rows, served });
+        }
+        // One that is suspended says why, before a worker misses it.
+        for (index, _) in plan.imports.values().flatten() {
+            self.shared.index_reader(*index)?;
         }
         let rows = run(self.shared, plan, as_of, interrupt).await?;
         let served = Served::Tables;

@@ -1,6 +1,6 @@
 //! From the files to a running state.
 //!
-//! The store says up to which commit it is complete, holds the catalog as of then, and a [`Mark`] of where that commit
+//! The store says up to which commit it is complete, holds the catalog as of then, and a `Mark` of where that commit
 //! is in the log. The log is read from that commit's segment on, and what the store lacks is applied to it. A store
 //! that is missing, damaged, or of another log is built anew from the whole log.
 //!

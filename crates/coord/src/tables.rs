@@ -1,4 +1,4 @@
-//! Where tables' rows are: in the store, or, for append-only tables, in the log itself (see [`crate::pieces`]).
+//! Where tables' rows are: in the store, or, for append-only tables, in the log itself (see `pieces`).
 //!
 //! The one place that turns rows into stored changes and back. Readers on any thread see a table as of any
 //! timestamp that the store still holds; commits are applied by the sequencer alone, in order.

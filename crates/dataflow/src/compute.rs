@@ -274,8 +274,14 @@ impl Compute {
     }
 
     /// Forgets a dataflow, and gives back everything about it. Its readers are told.
+    ///
+    /// A query, which nothing else reads, evaluates nothing from now on: its worker may be in the midst of a product
+    /// that takes hours, and looks at commands only afterwards.
     pub fn drop_dataflow(&self, id: DataflowId) {
-        self.entries.lock().remove(&id);
+        let dropped = self.entries.lock().remove(&id);
+        if let Some(entry) = dropped.filter(|entry| entry.index.is_none()) {
+            entry.shared.health.abandon();
+        }
         self.send(&Command::Drop(id));
     }
 

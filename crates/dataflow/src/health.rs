@@ -73,6 +73,11 @@ impl Health {
         self.set(EvalError::new(SqlState::INTERNAL_ERROR, reason));
     }
 
+    /// Evaluates nothing more: nobody waits for the dataflow, and there is no reason to tell.
+    pub fn abandon(&self) {
+        self.broken.store(true, Ordering::Release);
+    }
+
     fn set(&self, error: EvalError) -> bool {
         let mut first = self.error.lock();
         let is_first = first.is_none();

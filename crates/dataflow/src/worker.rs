@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
-use everview_repr::{EvalError, GlobalId, SqlState};
+use everview_repr::GlobalId;
 use timely::dataflow::ProbeHandle;
 use timely::dataflow::operators::Probe;
 use timely::worker::Worker as Timely;
@@ -125,7 +125,9 @@ impl Worker {
             installation: Arc::clone(&installation),
         };
         if let Err(reason) = self.check_imports(&installation) {
+            // Nothing runs that would wake this worker, so its readers are told now.
             installation.shared.health.suspend(reason);
+            dataflow.suspend(timely, self.shard.index);
         } else {
             dataflow.running = Some(timely.next_dataflow_index());
             timely.dataflow_named::<u64, _, _>(&installation.name, |scope| {
@@ -397,9 +399,10 @@ impl Dataflow {
     fn suspend(&mut self, timely: &mut Timely, worker: usize) {
         self.told = true;
         self.end(timely);
-        let unknown = || EvalError::new(SqlState::INTERNAL_ERROR, "unknown cause");
-        let error = self.installation.shared.health.error();
-        let error = error.unwrap_or_else(unknown);
+        let Some(error) = self.installation.shared.health.error() else {
+            // It was abandoned: its readers are gone.
+            return;
+        };
         tracing::error!(
             dataflow = self.installation.name,
             reason = %error.message(),

@@ -1,7 +1,7 @@
 //! The rules, in the order in which they run.
 //!
 //! Each takes an expression to an equal one. None exposes an expression that can fail to rows that it would not
-//! have seen, but for the keys that [`pushdown`] says; none changes an order's tie-breaks.
+//! have seen, but for the keys that `pushdown` says; none changes an order's tie-breaks.
 
 use crate::check::check;
 use everview_expr::RelExpr;

@@ -200,6 +200,14 @@ pub fn decode<'a>(
             for dimension in &mut dimensions {
                 dimension.lower = signed32(bytes)?;
             }
+            // As many elements as the dimensions hold; an array without dimensions is empty.
+            let mut held = usize::from(n > 0);
+            for dimension in &dimensions {
+                held = held.checked_mul(dimension.length as usize)?;
+            }
+            if n > crate::array::MAX_DIMENSIONS || held != elements.len() {
+                return None;
+            }
             let packed = crate::array::build(&dimensions, elements);
             Datum::Array(Array::from_packed(arena.bytes(packed)))
         }

@@ -4,7 +4,7 @@
 //! * [`key`]: bytes whose order and equality are SQL's.
 //! * [`canonical`]: the versioned encoding of rows in the log and under digests.
 //! * [`types`]: SQL types and relation descriptions. [`text`] and [`binary`]: their forms on the wire.
-//! * [`numeric`], [`float`], [`datetime`], [`interval`], [`json`], [`array`]: the values themselves.
+//! * [`numeric`], [`float`], [`datetime`], [`interval`], [`json`], [`mod@array`]: the values themselves.
 //! * [`accumulator`]: exact sums. [`digest`]: order-free digests of collections.
 //!
 //! It knows no SQL text, no expressions, no log and no dataflow.

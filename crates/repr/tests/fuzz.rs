@@ -4,6 +4,8 @@
 
 #[path = "../fuzz/entry.rs"]
 mod entry;
+#[path = "../fuzz/mutated.rs"]
+mod mutated;
 
 use proptest::prelude::*;
 
@@ -22,30 +24,6 @@ const SEEDS: &[&[u8]] = &[
     b"\x1e\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x17\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x04\x00\x00\x00\x07",
 ];
 
-/// A seed with some bytes changed, inserted, deleted or repeated.
-fn mutated() -> impl Strategy<Value = Vec<u8>> {
-    let edit = (any::<u16>(), 0..4u8, any::<u8>());
-    let edits = proptest::collection::vec(edit, 0..12);
-    (0..SEEDS.len(), edits).prop_map(|(seed, edits)| {
-        let mut bytes = SEEDS[seed].to_vec();
-        for (place, what, byte) in edits {
-            let place = usize::from(place) % (bytes.len() + 1);
-            let end = (place + usize::from(byte)).min(bytes.len());
-            match what {
-                0 => bytes.insert(place, byte),
-                1 => drop(bytes.drain(place..end.min(place + 4))),
-                2 => bytes.extend_from_within(place..end),
-                _ => bytes
-                    .iter_mut()
-                    .skip(place)
-                    .take(1)
-                    .for_each(|old| *old = byte),
-            }
-        }
-        bytes
-    })
-}
-
 proptest! {
     #[test]
     fn any_bytes_are_refused_or_mean_something(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
@@ -53,7 +31,7 @@ proptest! {
     }
 
     #[test]
-    fn mutated_bytes_are_refused_or_mean_something(bytes in mutated()) {
+    fn mutated_bytes_are_refused_or_mean_something(bytes in mutated::mutated(SEEDS)) {
         entry::run(&bytes);
     }
 }

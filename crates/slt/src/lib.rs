@@ -20,7 +20,7 @@
 //! - [`plan`]: which statements a batch of views replays, and in what order
 //! - [`modes`]: the four ways through a script
 //! - [`known`]: the list of known failures
-//! - [`run`]: files, sampling, progress, report
+//! - [`mod@run`]: files, sampling, progress, report
 
 #![forbid(unsafe_code)]
 

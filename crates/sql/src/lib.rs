@@ -4,7 +4,7 @@
 //! 2. `names`, `scope`: names to objects and columns; [`stored`]: relations in stored text become ids.
 //! 3. `query`, `scalar`: a query's AST to the [`hir`]: typed, with subqueries still inside scalar expressions.
 //! 4. [`lower`]: decorrelation: the hir to [`everview_expr::RelExpr`].
-//! 5. [`plan`]: what a statement asks for, for the coordinator to carry out; `statement`, `ddl` and `dml` make it.
+//! 5. [`mod@plan`]: what a statement asks for, for the coordinator to carry out; `statement`, `ddl` and `dml` make it.
 //!
 //! The only crate that names sqlparser. It knows the catalog's snapshot, and no data, log or dataflow.
 

@@ -2,7 +2,7 @@
 //!
 //! The general algorithm of Neumann and Kemper ("Unnesting Arbitrary Queries", BTW 2015): a correlated
 //! expression is evaluated once for the set of all distinct outer rows that it can see, as a join with that set,
-//! and joined back. [`Lowering::apply`] takes a relation to its value for every row of `outer`: its result
+//! and joined back. `Lowering::apply` takes a relation to its value for every row of `outer`: its result
 //! starts with the columns of `outer`. Where the inner relation does not need a set (it has no grouping that
 //! would merge outer duplicates), the outer rows are used as they are and nothing is joined back.
 //!

@@ -154,3 +154,30 @@ fn one_session_cancels_and_ends_another() {
         serves(&server).await;
     });
 }
+
+#[test]
+fn a_product_that_is_cancelled_leaves_the_worker_to_others() {
+    let server = Server::start();
+    within_limit(async {
+        let client = server.connect().await;
+        client
+            .batch_execute(
+                "CREATE TABLE many (a int PRIMARY KEY);
+                 INSERT INTO many SELECT generate_series(1, 15000);
+                 SET statement_timeout = '500ms'",
+            )
+            .await
+            .unwrap();
+        let sql = "SELECT count(*) FROM many x, many y WHERE x.a * 2 + y.a * 3 = 7";
+        assert_eq!(outcome(&client, sql).await, "57014");
+        client
+            .batch_execute("SET statement_timeout = 0")
+            .await
+            .unwrap();
+        let rows = client
+            .query("SELECT count(*) FROM many WHERE a % 2 = 0", &[])
+            .await
+            .unwrap();
+        assert_eq!(rows[0].get::<_, i64>(0), 7500);
+    });
+}

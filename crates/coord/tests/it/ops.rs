@@ -349,3 +349,40 @@ fn the_golden_data_folder_opens_and_answers_as_it_did() {
     server.query("INSERT INTO ticks VALUES ('C', 1)");
     assert_eq!(server.count("ticks"), "Int64(4)");
 }
+
+#[test]
+fn a_view_over_the_memory_limit_is_suspended_for_good_and_harms_nobody() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let options = Options {
+        // Less than any process holds.
+        memory_limit: Some(1),
+        ..small(dir.path())
+    };
+    let mut server = Faulty::start(options, Arc::new(RealFs));
+    server.query("CREATE TABLE t (a int PRIMARY KEY); INSERT INTO t VALUES (1)");
+    server.query("CREATE MATERIALIZED VIEW v AS SELECT a + 1 AS b FROM t");
+    server.query("CREATE MATERIALIZED VIEW w AS SELECT b + 1 AS c FROM v");
+    let suspended = |server: &Faulty, view: &str| {
+        let start = std::time::Instant::now();
+        loop {
+            match server.run(&format!("SELECT * FROM {view}")) {
+                Err(error) if error.code.to_string() == "55000" => return error.message,
+                other => assert!(start.elapsed().as_secs() < 30, "{other:?}"),
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    };
+    suspended(&server, "v");
+    suspended(&server, "w");
+    server.query("INSERT INTO t VALUES (2)");
+    server.options.memory_limit = None;
+    server.restart();
+    let message = suspended(&server, "v");
+    assert!(message.contains("out of memory"), "{message}");
+    server.query("DROP MATERIALIZED VIEW v CASCADE");
+    server.query("CREATE MATERIALIZED VIEW v AS SELECT a + 1 AS b FROM t");
+    assert_eq!(
+        server.query("SELECT * FROM v ORDER BY b"),
+        rows(&[&["Int32(2)"], &["Int32(3)"]])
+    );
+}

@@ -4,7 +4,7 @@
 //! found by seeking the first values that are there, not by reading the group, so that a step costs
 //! what it changes.
 //!
-//! While a key is open, a [`Window`] holds the group's head: every value up to a bound. Changes within
+//! While a key is open, a `Window` holds the group's head: every value up to a bound. Changes within
 //! the bound are merged into it, those beyond are ignored, and when it no longer holds the answer it
 //! is filled from the bound on, by twice as much each time. That keeps a batch with many times, or
 //! with many values at the head, linear. A window whose filling crossed many dead values is kept when
