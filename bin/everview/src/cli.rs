@@ -81,6 +81,16 @@ pub struct Server {
         value_parser = size
     )]
     pub memory_limit: Option<u64>,
+    /// How long a producer that is not used is remembered, as 30d, 12h, 10min or 5s
+    #[arg(
+        long,
+        global = true,
+        env = "EVERVIEW_PRODUCER_RETENTION",
+        default_value = "30d",
+        value_name = "TIME",
+        value_parser = duration
+    )]
+    pub producer_retention: std::time::Duration,
     /// Write the address that was taken to this file once connections are accepted
     #[arg(
         long,
@@ -106,6 +116,23 @@ fn size(text: &str) -> Result<u64, String> {
     match number.checked_mul(1 << shift) {
         None | Some(0) => Err(format!("{text:?} is out of range")),
         Some(bytes) => Ok(bytes),
+    }
+}
+
+/// A time with one of Postgres's units: s, min, h, d.
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "s" => 1,
+        "min" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        unit => return Err(format!("{unit:?} is none of s, min, h, d")),
+    };
+    let number: u64 = (digits.trim().parse()).map_err(|e| format!("{digits:?}: {e}"))?;
+    match number.checked_mul(unit) {
+        None | Some(0) => Err(format!("{text:?} is out of range")),
+        Some(seconds) => Ok(std::time::Duration::from_secs(seconds)),
     }
 }
 

@@ -48,6 +48,8 @@ pub fn open(options: &Server, data_dir: &Path) -> Result<Coordinator, Box<dyn Er
         workers: usize::from(options.workers),
         no_hydrate: options.no_hydrate,
         memory_limit: options.memory_limit,
+        producer_retention: u64::try_from(options.producer_retention.as_micros())
+            .unwrap_or(u64::MAX),
         ..Options::default()
     };
     Ok(Coordinator::start(options)

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::planning::ViewCache;
+use crate::producers::Producers;
 use crate::sequencer::{self, Request, Requests};
 use crate::table::StoredTable;
 use crate::tables::Tables;
@@ -28,6 +29,8 @@ pub struct Options {
     pub workers: usize,
     /// Microseconds of history that views and tables keep readable.
     pub history: u64,
+    /// Microseconds after which a producer that was not used may be forgotten.
+    pub producer_retention: u64,
     /// Build no views at start.
     pub no_hydrate: bool,
     /// Bytes of memory beyond which queries and views are ended; none is no limit.
@@ -44,6 +47,7 @@ impl Default for Options {
             data_dir: PathBuf::from("everview-data"),
             workers: 1,
             history: 60_000_000,
+            producer_retention: 30 * 86_400_000_000,
             no_hydrate: false,
             memory_limit: None,
             log: everview_log::Options::default(),
@@ -90,6 +94,8 @@ pub(crate) struct Shared {
     dataflows: Mutex<BTreeMap<GlobalId, DataflowId>>,
     /// Views and indexes that failed, and why: they are not maintained until they are dropped and created again.
     suspended: RwLock<BTreeMap<GlobalId, String>>,
+    /// Written by the sequencer alone.
+    pub producers: RwLock<Producers>,
     damaged: RwLock<Option<Error>>,
     stopping: AtomicBool,
     pub sessions: Mutex<BTreeMap<i32, Arc<SessionEntry>>>,
@@ -182,6 +188,7 @@ impl Coordinator {
             next_dataflow: AtomicU64::new(1),
             dataflows: Mutex::default(),
             suspended: RwLock::new(recovered.suspended),
+            producers: RwLock::new(recovered.producers),
             damaged: RwLock::new(None),
             stopping: AtomicBool::new(false),
             sessions: Mutex::default(),

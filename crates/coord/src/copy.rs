@@ -190,6 +190,10 @@ impl CopyState {
     ) -> Result<(), Error> {
         let rows = std::mem::take(&mut self.pending);
         self.pending_bytes = 0;
+        // The rows of a batch that was committed before were only counted.
+        if transaction.is_repeated() {
+            return Ok(());
+        }
         let started = transaction
             .writes
             .get(&self.table.id)

@@ -1,4 +1,5 @@
-//! INSERT, UPDATE, DELETE and TRUNCATE: what a statement adds to its transaction.
+//! INSERT, UPDATE, DELETE and TRUNCATE: what a statement adds to its transaction. To one that is a repeated batch of a
+//! producer they add nothing: they count, and RETURNING shows, the rows that they were given.
 
 use crate::coordinator::Shared;
 use crate::error::Error;
@@ -26,6 +27,10 @@ pub(crate) fn insert(
     on_conflict: Option<&OnConflict>,
     returning: Option<&Returning>,
 ) -> Result<Changed, Error> {
+    if transaction.is_repeated() {
+        let exprs = returning.map_or(&[][..], |r| &r.exprs);
+        return left_out(rows, |row| project(row, exprs));
+    }
     let mut changed = Changed::default();
     // DO UPDATE must not meet a row twice: what this statement wrote is remembered by key.
     let mut touched = std::collections::BTreeSet::new();
@@ -57,7 +62,30 @@ pub(crate) fn insert(
     Ok(changed)
 }
 
-fn insert_row(
+/// What a statement of a repeated batch comes to.
+fn left_out(
+    source: Vec<(Row, Diff)>,
+    returned: impl Fn(&Row) -> Result<Row, Error>,
+) -> Result<Changed, Error> {
+    let mut changed = Changed::default();
+    for (row, diff) in source {
+        let count = diff.max(0) as u64;
+        changed.count += count;
+        let returned = returned(&row)?;
+        changed
+            .returned
+            .extend((0..count).map(|_| returned.clone()));
+    }
+    Ok(changed)
+}
+
+/// A row's columns from one on.
+fn columns_from(row: &Row, from: usize) -> Result<Row, Error> {
+    Ok(Row::pack(row.iter().skip(from)))
+}
+
+/// Inserts one checked row.
+pub(crate) fn insert_row(
     shared: &Shared,
     transaction: &mut Transaction,
     table: &Arc<StoredTable>,
@@ -185,6 +213,9 @@ pub(crate) fn delete(
 ) -> Result<Changed, Error> {
     refuse_append_only(table, "delete from")?;
     let arity = table.desc.arity();
+    if transaction.is_repeated() {
+        return left_out(source, |row| columns_from(row, arity));
+    }
     let mut changed = Changed::default();
     for (row, diff) in source {
         let datums = row.unpack();
@@ -209,6 +240,9 @@ pub(crate) fn update(
 ) -> Result<Changed, Error> {
     refuse_append_only(table, "update")?;
     let arity = table.desc.arity();
+    if transaction.is_repeated() {
+        return left_out(source, |row| columns_from(row, 2 * arity));
+    }
     let mut changed = Changed::default();
     let mut new_rows = Vec::new();
     for (row, diff) in source {

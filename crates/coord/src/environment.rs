@@ -1,5 +1,6 @@
 //! What stable functions are told about the session, and what system tables show of the server.
 
+use crate::clock;
 use crate::coordinator::Shared;
 use crate::ddl::view_of;
 use everview_catalog::builtin;
@@ -305,6 +306,23 @@ impl builtin::Runtime for Runtime<'_> {
         all.into_iter()
             .map(|(name, value, doc)| (name, value, doc.to_string()))
             .collect()
+    }
+
+    fn producers(&self) -> Vec<builtin::ProducerState> {
+        let retention = self.0.options.producer_retention;
+        let producers = self.0.producers.read();
+        let shown = producers.all().map(|p| builtin::ProducerState {
+            name: p.name.to_string(),
+            epoch: p.epoch,
+            last_sequence: p.last_sequence(),
+            last_commit: p
+                .batches
+                .last()
+                .map(|b| crate::producers::micros(b.timestamp)),
+            last_used: clock::to_timestamptz(p.used),
+            expires: clock::to_timestamptz(p.used.saturating_add(retention)),
+        });
+        shown.collect()
     }
 
     fn count_rows(&self, id: GlobalId) -> Option<u64> {

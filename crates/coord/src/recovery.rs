@@ -11,6 +11,7 @@ use crate::coordinator::Options;
 use crate::error::Error;
 use crate::facts;
 use crate::mark::Mark;
+use crate::producers::{PRODUCERS, Producers};
 use crate::table::StoredTable;
 use crate::tables::{SUSPENDED, Tables, store_error};
 use everview_catalog::catalog::{self, CATALOG_COLLECTION, Change};
@@ -34,6 +35,7 @@ pub(crate) struct Recovered {
     pub next_transaction: u64,
     /// Views and indexes that failed, and why.
     pub suspended: BTreeMap<GlobalId, String>,
+    pub producers: Producers,
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -102,8 +104,10 @@ fn attempt(options: &Options, fs: &Arc<dyn vfs::FileSystem>) -> Result<Option<Re
             suspended.insert(GlobalId(*id), (*reason).to_string());
         }
     }
+    let producers = Producers::load(&tables.system_rows(PRODUCERS, last)?)?;
     Ok(Some(Recovered {
         suspended,
+        producers,
         log,
         tables,
         catalog: replay.catalog,

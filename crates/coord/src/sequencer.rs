@@ -1,7 +1,7 @@
 //! The write path: one thread orders all commits.
 //!
-//! For each group of requests that is waiting: validate what each read against everything committed since, give
-//! timestamps, append the group to the log with one sync, then apply it to the store, the catalog and the workers,
+//! For each group of requests that is waiting: tell repeated batches of producers and fence off old epochs
+//! (`producers`), validate what each read against everything committed since, give timestamps, append the group to the log with one sync, then apply it to the store, the catalog and the workers,
 //! and only then say so. While a sync is under way later requests gather into the next group.
 //!
 //! **Invariant.** Nothing leaves this thread before it is durable, and whatever leaves it does so in timestamp
@@ -13,6 +13,7 @@ use crate::coordinator::Shared;
 use crate::error::Error;
 use crate::facts;
 use crate::mark::Mark;
+use crate::producers::{Action, Duplicate, PRODUCERS, Pending};
 use crate::table::StoredTable;
 use crate::tables::{SUSPENDED, store_error};
 use crate::transaction::{ReadSet, TableWrites, WriteSummary};
@@ -52,7 +53,21 @@ pub(crate) struct CommitRequest {
     pub base_version: u64,
     /// Dataflows to start once it is durable; their `as_of` is filled in here.
     pub installs: Vec<DataflowDesc>,
-    pub reply: oneshot::Sender<Result<Timestamp, Error>>,
+    /// What it does to producers, and whose it is.
+    pub producers: Option<Action>,
+    pub reply: Reply,
+}
+
+/// Where the outcome goes.
+pub(crate) type Reply = oneshot::Sender<Result<CommitOutcome, Error>>;
+
+/// How a commit came out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum CommitOutcome {
+    /// It is durable.
+    Committed(Timestamp),
+    /// It was before: a repeated batch of a producer, and nothing has changed.
+    Duplicate(Duplicate),
 }
 
 /// A request that was given its timestamp.
@@ -61,6 +76,17 @@ struct Sequenced {
     request: CommitRequest,
     changes: BTreeMap<GlobalId, Vec<(Row, Diff)>>,
     catalog_changes: Vec<Change>,
+    producer_changes: Vec<(Row, Diff)>,
+}
+
+/// Requests that go to the log together.
+#[derive(Default)]
+struct Group {
+    sequenced: Vec<Sequenced>,
+    /// Repeated batches. What they repeat may be in this very group, so that they wait for it.
+    duplicates: Vec<(Reply, Duplicate)>,
+    /// What the group makes of producers.
+    producers: Pending,
 }
 
 pub(crate) struct Sequencer {
@@ -128,15 +154,20 @@ impl Sequencer {
         }
     }
 
-    fn commit_group(&mut self, group: Vec<CommitRequest>) {
-        let mut sequenced = Vec::new();
+    fn commit_group(&mut self, requests: Vec<CommitRequest>) {
+        let mut group = Group::default();
         // Only one change of the catalog a group: the next one must be planned over it.
         let mut catalog_changed = false;
-        for request in group {
-            match self.validate(&request, catalog_changed) {
-                Ok(()) => {
+        for request in requests {
+            match self.judge(&request, catalog_changed, &group.producers) {
+                Ok(None) => {
                     catalog_changed |= !request.catalog_changes.is_empty();
-                    sequenced.push(self.sequence(request));
+                    let sequenced = self.sequence(request, &mut group.producers);
+                    group.sequenced.push(sequenced);
+                }
+                Ok(Some(duplicate)) => {
+                    self.shared.log.abandon(request.transaction);
+                    group.duplicates.push((request.reply, duplicate));
                 }
                 Err(error) => {
                     self.shared.log.abandon(request.transaction);
@@ -145,18 +176,35 @@ impl Sequencer {
                 }
             }
         }
-        if sequenced.is_empty() {
-            return;
+        if group.sequenced.is_empty() {
+            return group.answer_duplicates();
         }
         if let Err(error) = self.shared.tables.store().check_room() {
-            return self.fail(sequenced, &store_error(error));
+            return self.fail(group, &store_error(error));
         }
-        let records: Vec<Commit> = sequenced.iter().map(record).collect();
+        let records: Vec<Commit> = group.sequenced.iter().map(record).collect();
         match self.shared.log.append_commits(&records) {
-            Ok(positions) => self.publish(sequenced, &records, &positions),
-            Err(error) => self.fail(sequenced, &log_error(&error)),
+            Ok(positions) => self.publish(group, &records, &positions),
+            Err(error) => self.fail(group, &log_error(&error)),
         }
         self.forget();
+    }
+
+    /// Whether a request may be committed after those before it in its group: none, or that it is a repeated batch.
+    fn judge(
+        &self,
+        request: &CommitRequest,
+        catalog_changed: bool,
+        pending: &Pending,
+    ) -> Result<Option<Duplicate>, Error> {
+        if let Some(action) = &request.producers {
+            let durable = self.shared.producers.read();
+            // First: what a repeated batch has read may well have changed, by its own first commit.
+            if let Some(duplicate) = pending.judge(&durable, action)? {
+                return Ok(Some(duplicate));
+            }
+        }
+        self.validate(request, catalog_changed).map(|()| None)
     }
 
     /// A commit of its own. If the log does not take it, the failure lasts until the next start.
@@ -215,9 +263,12 @@ impl Sequencer {
     }
 
     /// Nothing of the group is in the log: its timestamps stay unused, and nothing was shown.
-    fn fail(&mut self, group: Vec<Sequenced>, error: &Error) {
-        tracing::error!(%error, commits = group.len(), "a group of commits was not taken");
-        for sequenced in group {
+    fn fail(&mut self, group: Group, error: &Error) {
+        tracing::error!(%error, commits = group.sequenced.len(), "a group of commits was not taken");
+        for (reply, _) in group.duplicates {
+            let _ = reply.send(Err(error.clone()));
+        }
+        for sequenced in group.sequenced {
             self.shared.log.abandon(sequenced.request.transaction);
             let _ = sequenced.request.reply.send(Err(error.clone()));
             self.recent.retain(|(t, _)| *t != sequenced.timestamp);
@@ -259,9 +310,18 @@ impl Sequencer {
         Ok(())
     }
 
-    fn sequence(&mut self, request: CommitRequest) -> Sequenced {
-        let timestamp = clock::next(self.last, clock::wall_clock());
+    fn sequence(&mut self, request: CommitRequest, pending: &mut Pending) -> Sequenced {
+        let wall = clock::wall_clock();
+        let timestamp = clock::next(self.last, wall);
         self.last = timestamp;
+        let producer_changes = match &request.producers {
+            Some(action) => {
+                let expired = wall.saturating_sub(self.shared.options.producer_retention);
+                let durable = self.shared.producers.read();
+                pending.act(&durable, action, timestamp, wall, expired)
+            }
+            None => Vec::new(),
+        };
         self.recent
             .push_back((timestamp, WriteSummary::of(&request.writes)));
         let changes = request
@@ -287,22 +347,25 @@ impl Sequencer {
             request,
             changes,
             catalog_changes,
+            producer_changes,
         }
     }
 
     /// The group is durable: apply it, in order, and show it.
-    fn publish(&mut self, group: Vec<Sequenced>, records: &[Commit], positions: &[Position]) {
+    fn publish(&mut self, mut group: Group, records: &[Commit], positions: &[Position]) {
         let mut advance: BTreeMap<GlobalId, Vec<(Row, Timestamp, Diff)>> = BTreeMap::new();
         let mut bulk = Vec::new();
         let mut installs = Vec::new();
         let mut drops = Vec::new();
         let mut replies = Vec::new();
-        for ((sequenced, record), position) in group.into_iter().zip(records).zip(positions) {
+        let sequenced = std::mem::take(&mut group.sequenced).into_iter();
+        for ((sequenced, record), position) in sequenced.zip(records).zip(positions) {
             let Sequenced {
                 timestamp,
                 request,
                 changes,
                 catalog_changes,
+                producer_changes: _,
             } = sequenced;
             let tables = &request.tables;
             let store = &self.shared.tables;
@@ -364,10 +427,16 @@ impl Sequencer {
         for id in drops {
             self.shared.drop_dataflow_of(id);
         }
+        // Whoever sees what a batch has written sees that it was committed.
+        if !group.producers.is_empty() {
+            let pending = std::mem::take(&mut group.producers);
+            self.shared.producers.write().apply(pending);
+        }
         self.shared.show(self.last);
         for (reply, timestamp) in replies {
-            let _ = reply.send(Ok(timestamp));
+            let _ = reply.send(Ok(CommitOutcome::Committed(timestamp)));
         }
+        group.answer_duplicates();
     }
 
     /// Forgets commits that no transaction under way can conflict with.
@@ -378,6 +447,14 @@ impl Sequencer {
         {
             self.forgotten = *timestamp;
             self.recent.pop_front();
+        }
+    }
+}
+
+impl Group {
+    fn answer_duplicates(self) {
+        for (reply, duplicate) in self.duplicates {
+            let _ = reply.send(Ok(CommitOutcome::Duplicate(duplicate)));
         }
     }
 }
@@ -411,6 +488,13 @@ fn record(sequenced: &Sequenced) -> Commit {
             bytes: codec::encode(rows.iter().map(|(r, d)| (r.as_ref(), *d))).into(),
         })
         .collect();
+    if !sequenced.producer_changes.is_empty() {
+        let rows = sequenced.producer_changes.iter();
+        payloads.push(Payload {
+            collection: u64::from(PRODUCERS.0),
+            bytes: codec::encode(rows.map(|(r, d)| (r.as_ref(), *d))).into(),
+        });
+    }
     if !sequenced.catalog_changes.is_empty() {
         let mut rows = Vec::new();
         for change in &sequenced.catalog_changes {

@@ -26,6 +26,7 @@ mod define;
 mod execute;
 mod explain;
 mod plans;
+mod producing;
 mod run;
 mod statements;
 mod subscribing;
@@ -56,6 +57,7 @@ pub struct Session {
     shared: Arc<Shared>,
     entry: Arc<SessionEntry>,
     settings: Settings,
+    producer: Option<producing::Held>,
     transaction: Option<Transaction>,
     failed: bool,
     prepared: BTreeMap<String, Prepared>,
@@ -143,6 +145,7 @@ impl Session {
             shared,
             entry,
             settings,
+            producer: None,
             transaction: None,
             failed: false,
             prepared: BTreeMap::new(),

@@ -27,6 +27,8 @@ enum Kind {
     SearchPath,
     /// Nothing: it tells.
     ReadOnly,
+    /// The session carries SET out itself: nothing is taken here.
+    Statement,
 }
 
 struct Setting {
@@ -117,6 +119,48 @@ const SETTINGS: &[Setting] = &[
         Kind::Bool,
         true,
         "Whether new transactions are read only.",
+    ),
+    setting(
+        "everview.duplicate_of",
+        "",
+        Kind::ReadOnly,
+        false,
+        "When the session's last batch was committed, if that was before its transaction; empty if it was new.",
+    ),
+    setting(
+        "everview.last_sequence",
+        "",
+        Kind::ReadOnly,
+        false,
+        "The highest sequence number that the session's producer has committed; 0 at first.",
+    ),
+    setting(
+        "everview.producer",
+        "",
+        Kind::Statement,
+        false,
+        "The producer whose batches the session sends; SET takes a new epoch of it.",
+    ),
+    setting(
+        "everview.producer_epoch",
+        "",
+        Kind::ReadOnly,
+        false,
+        "The epoch of the producer that the session holds.",
+    ),
+    setting(
+        "everview.sequence",
+        "",
+        Kind::Statement,
+        false,
+        "The number of the batch that the transaction is: SET LOCAL before its first write.",
+    ),
+    setting(
+        "everview.strict_sequence",
+        "off",
+        Kind::Bool,
+        false,
+        "Whether a batch must have the number after the last one.",
     ),
     setting(
         "everview.last_read_timestamp",
@@ -334,8 +378,11 @@ impl Settings {
         in_transaction: bool,
     ) -> Result<(), Error> {
         let setting = find(name)?;
-        if matches!(setting.kind, Kind::ReadOnly) {
-            let message = format!("parameter \"{}\" cannot be changed", setting.name);
+        if matches!(setting.kind, Kind::ReadOnly | Kind::Statement) {
+            let message = match setting.kind {
+                Kind::ReadOnly => format!("parameter \"{}\" cannot be changed", setting.name),
+                _ => format!("parameter \"{}\" takes a SET of its own", setting.name),
+            };
             return Err(Error::new(SqlState::CANT_CHANGE_RUNTIME_PARAM, message));
         }
         let value = match value {
@@ -370,7 +417,7 @@ impl Settings {
     pub fn reset_all(&mut self, in_transaction: bool) -> Result<(), Error> {
         for setting in SETTINGS
             .iter()
-            .filter(|s| !matches!(s.kind, Kind::ReadOnly))
+            .filter(|s| !matches!(s.kind, Kind::ReadOnly | Kind::Statement))
         {
             self.set(setting.name, None, false, in_transaction)?;
         }
@@ -528,7 +575,7 @@ fn checked(setting: &Setting, value: &str) -> Result<String, Error> {
             Ok(if on { "on" } else { "off" }.to_string())
         }
         Kind::SearchPath => Ok(value.to_string()),
-        Kind::ReadOnly => Err(invalid()),
+        Kind::ReadOnly | Kind::Statement => Err(invalid()),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::codec;
 use crate::error::Error;
 use crate::facts;
 use crate::pieces::{self, Piece};
+use crate::producers::PRODUCERS;
 use crate::table::{Stored, StoredTable, UniqueKey};
 use crate::transaction::Lookup;
 use everview_catalog::catalog::CATALOG_COLLECTION;
@@ -165,7 +166,7 @@ impl Tables {
         self.apply_stored(timestamp, &all, &system)
     }
 
-    /// What a commit changes beside rows: the catalog, pieces of append-only tables, row counts.
+    /// What a commit changes beside rows: the catalog, producers, pieces of append-only tables, row counts.
     fn system_changes(
         &self,
         (commit, position): (&Commit, Position),
@@ -173,7 +174,7 @@ impl Tables {
     ) -> Result<Vec<System>, Error> {
         let timestamp = Timestamp(commit.timestamp);
         let mut system = Vec::new();
-        let own = [CATALOG_COLLECTION, SUSPENDED].map(|id| u64::from(id.0));
+        let own = [CATALOG_COLLECTION, SUSPENDED, PRODUCERS].map(|id| u64::from(id.0));
         for payload in commit
             .payloads
             .iter()
@@ -183,7 +184,8 @@ impl Tables {
                 let (row, diff) = change.map_err(Error::internal)?;
                 let key = match row.iter().next() {
                     Some(Datum::Oid(id)) => id.to_be_bytes().to_vec(),
-                    _ => return Err(Error::internal("a system row without an id")),
+                    Some(Datum::Text(name)) => name.as_bytes().to_vec(),
+                    _ => return Err(Error::internal("a system row without an id or a name")),
                 };
                 system.push((payload.collection, key, row.bytes().to_vec(), diff));
             }

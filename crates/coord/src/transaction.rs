@@ -4,6 +4,7 @@
 //! served the read, else whole collections. The sequencer lets it commit only if nothing it read has changed since.
 
 use crate::error::Error;
+use crate::producers::{Digest, Duplicate};
 use crate::table::{StoredTable, UniqueKey};
 use everview_catalog::Catalog;
 use everview_catalog::catalog::Change;
@@ -80,6 +81,65 @@ pub struct TableWrites {
     pub chunk_keys: BTreeMap<GlobalId, HashSet<KeyHash>>,
 }
 
+/// A transaction's batch: its producer and number, and what the client has sent for it.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub producer: Arc<str>,
+    pub epoch: i64,
+    pub sequence: i64,
+    /// It was committed before: what the transaction writes is left out.
+    pub duplicate: Option<Duplicate>,
+    sent: blake3::Hasher,
+    /// Bytes of the COPY stream under way.
+    streamed: u64,
+}
+
+impl Batch {
+    /// A batch that nothing was sent for.
+    pub fn new(
+        producer: Arc<str>,
+        epoch: i64,
+        sequence: i64,
+        duplicate: Option<Duplicate>,
+    ) -> Batch {
+        Batch {
+            producer,
+            epoch,
+            sequence,
+            duplicate,
+            sent: blake3::Hasher::new(),
+            streamed: 0,
+        }
+    }
+
+    /// A statement that writes, with its parameters' values.
+    pub fn statement(&mut self, sql: &str, params: Option<&Row>) {
+        let params = params.map_or(&[][..], |row| row.bytes());
+        for part in [sql.as_bytes(), params] {
+            self.sent.update(&(part.len() as u64).to_le_bytes());
+            self.sent.update(part);
+        }
+    }
+
+    /// A piece of a COPY stream: where pieces end makes no difference.
+    pub fn stream(&mut self, bytes: &[u8]) {
+        self.sent.update(bytes);
+        self.streamed += bytes.len() as u64;
+    }
+
+    /// The end of a COPY stream.
+    pub fn end_stream(&mut self) {
+        let length = std::mem::take(&mut self.streamed);
+        self.sent.update(&length.to_le_bytes());
+    }
+
+    /// The digest of all that was sent.
+    pub fn digest(&self) -> Digest {
+        let hash = self.sent.finalize();
+        *hash.as_bytes().first_chunk().expect("a hash has 32 bytes")
+    }
+}
+
 /// A transaction under way.
 #[derive(Debug)]
 pub struct Transaction {
@@ -99,6 +159,8 @@ pub struct Transaction {
     pub reads: ReadSet,
     /// What it wrote.
     pub writes: BTreeMap<GlobalId, TableWrites>,
+    /// The batch of a producer that it is.
+    pub(crate) batch: Option<Box<Batch>>,
     /// Begun by BEGIN, or by several statements in one string.
     pub explicit: bool,
     /// Only reads are allowed.
@@ -111,6 +173,12 @@ impl Transaction {
     /// Whether COMMIT has anything to write.
     pub fn has_writes(&self) -> bool {
         !self.catalog_changes.is_empty() || self.writes.values().any(|w| !w.is_empty())
+    }
+
+    /// Whether it is a batch that was committed before.
+    pub(crate) fn is_repeated(&self) -> bool {
+        let batch = self.batch.as_ref();
+        batch.is_some_and(|batch| batch.duplicate.is_some())
     }
 
     /// The tables that it has written.

@@ -11,7 +11,8 @@ pub struct SqlState(pub [u8; 5]);
 
 macro_rules! sqlstates {
     ($($name:ident = $code:literal),* $(,)?) => {
-        /// The codes in use, by their names in Postgres's appendix A.
+        /// The codes in use, by their names in Postgres's appendix A. Class VE is our own: the SQL standard leaves
+        /// classes that begin with I to Z to implementations (ISO/IEC 9075-2, 24.1), and PostgreSQL uses none of V.
         impl SqlState {
             $(#[doc = $code] pub const $name: SqlState = SqlState::new($code);)*
         }
@@ -124,6 +125,10 @@ sqlstates! {
     CRASH_SHUTDOWN = "57P02",
     CANNOT_CONNECT_NOW = "57P03",
     IO_ERROR = "58030",
+    DUPLICATE_BATCH = "VE000",
+    PRODUCER_FENCED = "VE001",
+    BATCH_DIFFERS = "VE002",
+    SEQUENCE_GAP = "VE003",
     INTERNAL_ERROR = "XX000",
     DATA_CORRUPTED = "XX001",
 }

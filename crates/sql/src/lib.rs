@@ -19,6 +19,7 @@ mod names;
 mod parse;
 pub mod plan;
 mod planner;
+mod producers;
 mod query;
 mod scalar;
 mod scope;

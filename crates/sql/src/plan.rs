@@ -43,6 +43,20 @@ pub enum Plan {
     Show(Option<String>),
     /// DISCARD ALL and its parts.
     Discard(String),
+    /// `SELECT everview.open_producer(...)`, `SELECT everview.begin_batch(...)`.
+    Producer {
+        /// What is asked.
+        call: ProducerCall,
+        /// The one column of its one row.
+        desc: RelationDesc,
+    },
+    /// DROP PRODUCER.
+    DropProducer {
+        /// Their names.
+        names: Vec<String>,
+        /// IF EXISTS.
+        if_exists: bool,
+    },
     /// A query.
     Select(SelectPlan),
     /// EXPLAIN.
@@ -164,6 +178,25 @@ pub enum Plan {
     /// Accepted for compatibility, with nothing to do: its command tag. Used only where having no effect is the
     /// whole meaning here (LOCK TABLE, ANALYZE, VACUUM).
     Nothing(&'static str, Vec<Notice>),
+}
+
+/// What a transaction, or a session, asks of a producer: constant expressions of the types named.
+#[derive(Clone, Debug)]
+pub enum ProducerCall {
+    /// A new epoch; gives it.
+    Open {
+        /// text
+        producer: ScalarExpr,
+    },
+    /// The transaction is this batch; gives the timestamp of its commit if it is a repeated one, else NULL.
+    Begin {
+        /// text
+        producer: ScalarExpr,
+        /// bigint
+        epoch: ScalarExpr,
+        /// bigint
+        sequence: ScalarExpr,
+    },
 }
 
 /// A message beside the result.

@@ -42,6 +42,7 @@ pub fn plan(parsed: &Parsed, context: &PlanContext<'_>) -> Result<Planned, PlanE
 pub fn result_desc(plan: &Plan) -> Option<RelationDesc> {
     match plan {
         Plan::Select(select) => Some(select.desc.clone()),
+        Plan::Producer { desc, .. } => Some(desc.clone()),
         Plan::Insert(insert) => insert.returning.as_ref().map(|r| r.desc.clone()),
         Plan::Update(update) => update.returning.clone(),
         Plan::Delete(delete) => delete.returning.clone(),
@@ -89,8 +90,17 @@ impl Planner<'_> {
     fn statement(&mut self, statement: &Statement) -> Result<Plan, PlanError> {
         Ok(match statement {
             Statement::Query { query, as_of } => {
+                if as_of.is_none()
+                    && let Some(call) = self.producer_call(query)?
+                {
+                    return Ok(call);
+                }
                 Plan::Select(self.select_plan(query, as_of.as_deref())?)
             }
+            Statement::DropProducer { names, if_exists } => Plan::DropProducer {
+                names: names.iter().map(fold).collect(),
+                if_exists: *if_exists,
+            },
             Statement::Insert(insert) => Plan::Insert(self.insert(insert)?),
             Statement::Update(update) => Plan::Update(self.update(update)?),
             Statement::Delete(delete) => Plan::Delete(self.delete(delete)?),

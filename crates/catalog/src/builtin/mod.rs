@@ -62,6 +62,10 @@ pub trait Runtime {
     fn settings(&self) -> Vec<(String, String, String)> {
         Vec::new()
     }
+    /// Producers, by name.
+    fn producers(&self) -> Vec<ProducerState> {
+        Vec::new()
+    }
     /// The database that information_schema names.
     fn database(&self) -> String {
         "everview".to_string()
@@ -93,6 +97,23 @@ pub struct Activity {
     pub state: &'static str,
     /// The last statement.
     pub query: String,
+}
+
+/// A producer.
+#[derive(Clone, Debug)]
+pub struct ProducerState {
+    /// Its name.
+    pub name: String,
+    /// Its epoch: the timestamp of the commit that opened it.
+    pub epoch: i64,
+    /// The highest sequence number committed; 0 at first.
+    pub last_sequence: i64,
+    /// The timestamp of the commit of that batch.
+    pub last_commit: Option<i64>,
+    /// timestamptz of its last use, to the hour for commits without a number.
+    pub last_used: i64,
+    /// timestamptz from which it may be forgotten.
+    pub expires: i64,
 }
 
 /// A materialized view or an index as it is maintained.

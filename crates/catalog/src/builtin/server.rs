@@ -125,6 +125,7 @@ impl Builder<'_> {
             "tables" => self.everview_tables(),
             "views" => self.everview_views(),
             "sessions" => self.everview_sessions(),
+            "producers" => self.everview_producers(),
             _ => Vec::new(),
         }
     }
@@ -161,6 +162,22 @@ impl Builder<'_> {
             rows.push(self.row(cells));
         }
         rows
+    }
+
+    fn everview_producers(&self) -> Vec<Row> {
+        let producers = self.runtime.producers();
+        producers
+            .iter()
+            .map(|p| {
+                let mut cells = cells! {
+                    "name" => &p.name, "epoch" => p.epoch, "last_sequence" => p.last_sequence,
+                    "last_commit_timestamp" => p.last_commit,
+                };
+                cells.push(("last_used", Cell::Time(p.last_used)));
+                cells.push(("expires", Cell::Time(p.expires)));
+                self.row(cells)
+            })
+            .collect()
     }
 
     fn everview_sessions(&self) -> Vec<Row> {

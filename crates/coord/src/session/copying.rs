@@ -76,6 +76,9 @@ impl Session {
     pub fn feed_copy(&mut self, copy: &mut CopyIn, bytes: &[u8]) -> Result<(), Error> {
         self.check_interrupt()?;
         copy.state.feed(bytes)?;
+        if let Some(batch) = self.batch() {
+            batch.stream(bytes);
+        }
         if copy.state.is_full() {
             let transaction = self
                 .transaction
@@ -97,6 +100,9 @@ impl Session {
 
     pub(super) async fn finish_copy_inner(&mut self, copy: &mut CopyIn) -> Result<String, Error> {
         copy.state.end()?;
+        if let Some(batch) = self.batch() {
+            batch.end_stream();
+        }
         let transaction = self
             .transaction
             .as_mut()

@@ -38,6 +38,9 @@ impl Session {
             .settings
             .duration("statement_timeout")
             .map(|d| Instant::now() + d);
+        if self.producer.is_some() {
+            self.tell_producer();
+        }
         self.note_activity(Some(statement.sql()));
     }
 
@@ -76,10 +79,15 @@ impl Session {
             .map(|(_, types)| types.iter().cloned().map(Some).collect())
             .unwrap_or_default();
         let mut planned = self.planned(statement, &declared)?;
-        if let Some(outcome) = self.control(&planned.plan).await? {
+        if let Some(outcome) = self.control(&planned.plan, params).await? {
             return Ok(outcome);
         }
-        if self.transaction.is_some() {
+        if let Some(transaction) = &mut self.transaction {
+            if let Some(batch) = &mut transaction.batch
+                && super::run::writes(&planned.plan)
+            {
+                batch.statement(statement.sql(), params.map(|(row, _)| row));
+            }
             return self.run_in_transaction(&planned, params).await;
         }
         for attempt in 0.. {

@@ -63,6 +63,13 @@ impl Session {
             }
             Plan::Truncate(ids) => self.truncate(ids.clone()).await,
             Plan::Copy(plan) => self.copy(plan.clone(), params).await,
+            ddl if self.transaction()?.batch.is_some() => {
+                let what = format!(
+                    "{} in a transaction that carries a sequence number",
+                    verb(ddl)
+                );
+                Err(Error::unsupported(what).with_hint("Run it before the batch, by itself."))
+            }
             ddl => self.change_catalog(ddl.clone(), params).await,
         }
     }
@@ -211,7 +218,7 @@ impl Session {
     }
 }
 
-fn writes(plan: &Plan) -> bool {
+pub(super) fn writes(plan: &Plan) -> bool {
     !matches!(
         plan,
         Plan::Select(_)

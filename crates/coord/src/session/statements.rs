@@ -1,5 +1,6 @@
 //! Statements about the session itself: transactions, settings, prepared statements.
 
+use super::run::Params;
 use super::{Prepared, Session};
 use crate::error::Error;
 use crate::outcome::Outcome;
@@ -9,7 +10,11 @@ use std::sync::Arc;
 
 impl Session {
     /// Runs what needs no transaction of its own; `None` for everything else.
-    pub(super) async fn control(&mut self, plan: &Plan) -> Result<Option<Outcome>, Error> {
+    pub(super) async fn control(
+        &mut self,
+        plan: &Plan,
+        params: Params<'_>,
+    ) -> Result<Option<Outcome>, Error> {
         let done = |tag: &str| Ok(Some(Outcome::Done(tag.to_string())));
         match plan {
             Plan::Empty => Ok(Some(Outcome::Empty)),
@@ -33,6 +38,19 @@ impl Session {
                 self.chain(*chain);
                 done("ROLLBACK")
             }
+            Plan::Set { name, value, local } if name == "everview.producer" => {
+                self.set_producer(value.as_deref(), *local).await?;
+                done("SET")
+            }
+            Plan::Set { name, value, local } if name == "everview.sequence" => {
+                self.set_sequence(value.as_deref(), *local)?;
+                done("SET")
+            }
+            Plan::Producer { call, desc } => self.call_producer(call, desc, params).await.map(Some),
+            Plan::DropProducer { names, if_exists } => {
+                self.drop_producers(names, *if_exists).await?;
+                done("DROP PRODUCER")
+            }
             Plan::Set { name, value, local } => {
                 let in_transaction = self.transaction.is_some();
                 if *local && !in_transaction {
@@ -53,9 +71,13 @@ impl Session {
             }
             Plan::Reset(name) => {
                 let in_transaction = self.transaction.is_some();
-                match name {
+                match name.as_deref() {
+                    Some("everview.producer") => self.release_producer()?,
                     Some(name) => self.settings.set(name, None, false, in_transaction)?,
-                    None => self.settings.reset_all(in_transaction)?,
+                    None => {
+                        self.release_producer()?;
+                        self.settings.reset_all(in_transaction)?;
+                    }
                 }
                 done("RESET")
             }
@@ -66,6 +88,7 @@ impl Session {
                         let message = "DISCARD ALL cannot run inside a transaction block";
                         return Err(Error::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
                     }
+                    self.release_producer()?;
                     self.settings.reset_all(false)?;
                     self.prepared.clear();
                     self.cursors.clear();
@@ -244,6 +267,7 @@ impl Session {
         let text = |name: &str| Some(RelationDesc::new([(name, ScalarType::Text.not_null())]));
         Ok(match plan {
             Plan::Select(select) => Some(select.desc.clone()),
+            Plan::Producer { desc, .. } => Some(desc.clone()),
             Plan::Explain(_) => text("QUERY PLAN"),
             Plan::Subscribe(s) => Some(crate::subscribe::subscription_desc(&s.desc, s.progress)),
             Plan::Insert(insert) => insert.returning.as_ref().map(|r| r.desc.clone()),

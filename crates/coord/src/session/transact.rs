@@ -2,11 +2,12 @@
 
 use super::Session;
 use crate::error::Error;
-use crate::sequencer::{CommitRequest, Request};
+use crate::producers::Action;
+use crate::sequencer::{CommitOutcome, CommitRequest, Request};
 use crate::transaction::Transaction;
 use everview_catalog::ObjectKind;
 use everview_dataflow::{DataflowDesc, Export};
-use everview_repr::{GlobalId, Timestamp};
+use everview_repr::GlobalId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ impl Session {
             catalog_changes: Vec::new(),
             reads: Default::default(),
             writes: BTreeMap::new(),
+            batch: None,
             explicit,
             read_only: self.settings.is_on("default_transaction_read_only"),
             started: self.statement_start,
@@ -70,28 +72,45 @@ impl Session {
     pub(super) fn end_transaction(&mut self, committed: bool) {
         self.failed = false;
         self.settings.end_transaction(committed);
+        self.settings.tell("everview.sequence", String::new());
         self.cursors.retain(|_, cursor| cursor.hold && committed);
     }
 
     /// Commits what the transaction wrote. It is over whatever comes of it.
     pub(super) async fn commit(&mut self) -> Result<(), Error> {
-        let Some(transaction) = self.transaction.take() else {
+        let Some(mut transaction) = self.transaction.take() else {
             self.end_transaction(true);
             return Ok(());
         };
-        if !transaction.has_writes() {
+        // A batch takes its number, with rows or without.
+        if !transaction.has_writes() && transaction.batch.is_none() {
             self.end_transaction(true);
             return Ok(());
         }
-        let result = self.send_commit(transaction).await;
+        let producers = self.stamp_of(&transaction);
+        let batch = transaction.batch.take();
+        let result = self.send_commit(transaction, producers).await;
         self.end_transaction(result.is_ok());
-        let timestamp = result?;
-        self.settings
-            .tell("everview.last_commit_timestamp", timestamp.0.to_string());
+        let duplicate = match result? {
+            CommitOutcome::Committed(timestamp) => {
+                let timestamp = timestamp.0.to_string();
+                self.settings
+                    .tell("everview.last_commit_timestamp", timestamp);
+                None
+            }
+            CommitOutcome::Duplicate(duplicate) => Some(duplicate),
+        };
+        if let Some(batch) = batch {
+            self.report_batch(&batch, duplicate);
+        }
         Ok(())
     }
 
-    pub(super) async fn send_commit(&self, transaction: Transaction) -> Result<Timestamp, Error> {
+    pub(super) async fn send_commit(
+        &self,
+        transaction: Transaction,
+        producers: Option<Action>,
+    ) -> Result<CommitOutcome, Error> {
         let installs = self.installs(&transaction)?;
         let mut tables = BTreeMap::new();
         let altered = transaction
@@ -117,6 +136,7 @@ impl Session {
             catalog_changes: transaction.catalog_changes,
             base_version: transaction.base_version,
             installs,
+            producers,
             reply,
         };
         let guard = transaction.guard;

@@ -17,12 +17,16 @@ impl Server {
     }
 
     pub fn with_workers(workers: usize) -> Server {
+        Server::with_options(|options| options.workers = workers)
+    }
+
+    pub fn with_options(set: impl FnOnce(&mut Options)) -> Server {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let options = Options {
+        let mut options = Options {
             data_dir: dir.path().to_path_buf(),
-            workers,
             ..Options::default()
         };
+        set(&mut options);
         let coordinator = Some(Coordinator::start(options.clone()).expect("the server starts"));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

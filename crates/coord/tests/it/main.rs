@@ -7,6 +7,7 @@ mod harness;
 mod edges;
 mod errors;
 mod ops;
+mod producers;
 mod reads;
 mod recovery;
 mod statements;

@@ -287,6 +287,9 @@ impl Input<'_> {
 
     pub(super) fn drop_statement(&mut self) -> Result<Statement, PlanError> {
         self.expect(&["drop"])?;
+        if self.take(&["producer"]) {
+            return self.drop_producer();
+        }
         let Some(kind) = self.object_type() else {
             return Err(self.other_object("DROP"));
         };
@@ -302,6 +305,16 @@ impl Input<'_> {
             if_exists,
             cascade,
         }))
+    }
+
+    /// `DROP PRODUCER [IF EXISTS] name, ...`
+    fn drop_producer(&mut self) -> Result<Statement, PlanError> {
+        let if_exists = self.take(&["if", "exists"]);
+        let mut names = vec![self.ident()?];
+        while self.take_token(&Token::Comma) {
+            names.push(self.ident()?);
+        }
+        Ok(Statement::DropProducer { names, if_exists })
     }
 
     pub(super) fn alter(&mut self) -> Result<Statement, PlanError> {

@@ -184,7 +184,7 @@ impl Input<'_> {
     pub(super) fn discard(&mut self) -> Result<Statement, PlanError> {
         self.expect(&["discard"])?;
         match self.take_one(&["all", "plans", "sequences", "temporary", "temp"]) {
-            Some(what) => Ok(Statement::Discard(what.to_string())),
+            Some(what) => Ok(Statement::Discard(what.to_uppercase())),
             None => Err(self.unexpected()),
         }
     }

@@ -28,6 +28,10 @@ pub(crate) enum Statement {
     CreateView(CreateView),
     CreateIndex(CreateIndex),
     Drop(Drop),
+    DropProducer {
+        names: Vec<Ident>,
+        if_exists: bool,
+    },
     Alter(Alter),
     Comment {
         kind: CommentKind,

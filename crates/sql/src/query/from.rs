@@ -246,6 +246,9 @@ impl Planner<'_> {
         env: &Env<'_>,
     ) -> Result<Item, PlanError> {
         let full = Name::new(name)?;
+        if let Some(error) = crate::producers::misplaced(&full) {
+            return Err(error);
+        }
         let mut exprs = Vec::new();
         for arg in args {
             match arg {

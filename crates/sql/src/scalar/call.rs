@@ -381,6 +381,9 @@ fn take_apart(function: &Function) -> Result<Call<'_>, PlanError> {
     if let Some(treatment) = null_treatment {
         return Err(PlanError::unsupported(treatment.to_string()).at(position));
     }
+    if let Some(error) = crate::producers::misplaced(&full) {
+        return Err(error);
+    }
     if let Some(schema) = full.schema.as_deref().filter(|s| *s != "pg_catalog") {
         let message = format!("function {schema}.{} does not exist", full.name);
         return Err(PlanError::new(SqlState::UNDEFINED_FUNCTION, message).at(position));
