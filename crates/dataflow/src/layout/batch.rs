@@ -77,6 +77,12 @@ impl<T, R> Batch<T, R> {
         self.times[start..end].iter().zip(&self.diffs[start..end])
     }
 
+    /// The times that occur, in no order and not each of them once.
+    #[inline]
+    pub fn times(&self) -> &[T] {
+        &self.times
+    }
+
     /// The number of updates.
     #[inline]
     pub fn len(&self) -> usize {

@@ -1,11 +1,16 @@
 //! Bounds on the work of one activation.
+//!
+//! An operator that could do more gives the other operators, dataflows and commands of its worker their
+//! turn. What it has put out is taken in before it goes on, so that the same bound holds for what is on
+//! its way between two operators of a worker. Work is counted, not timed, so that the same input takes
+//! the same steps everywhere.
 
 /// Values looked at, or records put out, in one activation: some ten milliseconds.
 #[cfg(not(test))]
-const PER_ACTIVATION: isize = 200_000;
+pub const PER_ACTIVATION: isize = 200_000;
 /// So little that tests see operators yield everywhere.
 #[cfg(test)]
-const PER_ACTIVATION: isize = 7;
+pub const PER_ACTIVATION: isize = 7;
 
 /// Work left to an activation. An operator that has used it up yields, and is activated again.
 #[derive(Debug)]

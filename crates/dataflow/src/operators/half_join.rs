@@ -6,7 +6,7 @@
 //! (McSherry, "Worst-case optimal dataflow joins", and the `half_join` of differential-dogs3).
 //!
 //! Times are totally ordered here, so that a match happens at the time of the change looked up; inside
-//! iteration, differential-dataflow's own join is used.
+//! [`iteration`](super::iterate), differential-dataflow's own join is used.
 //!
 //! Invariant: a change is looked up once the arrangement is complete for the times that it may see,
 //! and the arrangement keeps those times apart until then. Look-ups go in key order.
@@ -27,7 +27,7 @@ use timely::progress::frontier::AntichainRef;
 use super::fuel::Fuel;
 use super::reduce_total::hold;
 use crate::arrange::by_key;
-use crate::arrange::group::{Direction, Group, Horizon, View};
+use crate::arrange::group::{Direction, Group, Horizon, View, Walk};
 use crate::layout::Packed;
 use crate::layout::batcher::ChainBatcher;
 
@@ -41,7 +41,7 @@ pub enum Comparison {
 }
 
 impl Comparison {
-    fn horizon(self, time: u64) -> Horizon {
+    pub(super) fn horizon(self, time: u64) -> Horizon {
         match self {
             Comparison::Before => Horizon::Before(time),
             Comparison::UpTo => Horizon::At(time),
@@ -62,7 +62,7 @@ impl Comparison {
     }
 
     /// How far before a change's time the arrangement must keep times apart.
-    fn margin(self) -> u64 {
+    pub(super) fn margin(self) -> u64 {
         match self {
             Comparison::Before => 1,
             Comparison::UpTo => 0,
@@ -215,26 +215,15 @@ where
                 None => found.walk(Direction::Forward, horizon),
             };
             fuel.burn(1);
-            let mut crossed = 0;
-            for (other, count) in walk.by_ref() {
+            job.matched = matches(&mut walk, fuel, |other, count| {
                 let product = diff.saturating_mul(count);
-                logic(
-                    key,
-                    chunk.val(index),
-                    other,
-                    time,
-                    product,
-                    session.builder(),
-                );
+                let val = chunk.val(index);
+                logic(key, val, other, time, product, session.builder());
                 session.extract_and_send();
-                fuel.burn(1);
-                crossed += 1;
-                if fuel.is_empty() {
-                    job.matched = Some(other.to_vec());
-                    return false;
-                }
+            });
+            if job.matched.is_some() {
+                return false;
             }
-            fuel.burn(walk.crossed().saturating_sub(crossed));
             group = Some((index, found));
             job.position += 1;
         }
@@ -242,4 +231,22 @@ where
         job.position = 0;
     }
     true
+}
+
+/// Gives a change's matches until there are no more, or no more fuel; then the value to go on behind.
+pub(super) fn matches<B: View<Time = u64>>(
+    walk: &mut Walk<'_, B>,
+    fuel: &mut Fuel,
+    mut emit: impl FnMut(&[u8], B::Diff),
+) -> Option<Vec<u8>> {
+    while let Some((val, count)) = walk.step() {
+        if let Some(count) = count {
+            emit(val, count);
+        }
+        fuel.burn(1);
+        if fuel.is_empty() {
+            return Some(val.to_vec());
+        }
+    }
+    None
 }

@@ -64,6 +64,14 @@ fn push(builder: &mut Rows3, row: Row, time: u64, diff: i64) {
     builder.push_into((row, time, diff));
 }
 
+/// Far more pairs than fuel for one activation, and values that come and go within a round.
+const ONE_KEY: Shape = Shape {
+    keys: 1,
+    values: 30,
+    updates: 40,
+    ..SMALL
+};
+
 fn check_delta_join(workers: usize, script: &Script) {
     let output = run(workers, script, |updates| {
         let (left, right) = (side(updates.clone(), true), side(updates, false));
@@ -132,8 +140,13 @@ proptest! {
     }
 
     #[test]
-    fn a_linear_join_runs_on_the_same_arrangements(seed in seed(SMALL), workers in prop_oneof![Just(1usize), Just(2)]) {
+    fn a_linear_join_counts_each_meeting_once(seed in seed(SMALL), workers in prop_oneof![Just(1usize), Just(2), Just(4)]) {
         check_linear_join(workers, &script(SMALL, &seed));
+    }
+
+    #[test]
+    fn a_linear_join_within_one_key_goes_on_where_it_stopped(seed in seed(ONE_KEY), workers in prop_oneof![Just(1usize), Just(2)]) {
+        check_linear_join(workers, &script(ONE_KEY, &seed));
     }
 }
 
@@ -151,7 +164,7 @@ fn by_end<'s>(paths: VecCollection<'s, Inner, Pair, i64>) -> Local<'s, Inner, i6
 /// Reachability over edges (key to value), by differential-dataflow's iteration on our arrangements.
 #[test]
 fn iteration_runs_on_the_same_arrangements() {
-    use crate::operators::reduce_arranged;
+    use crate::operators::{join_iterative, reduce_iterative};
 
     let shape = Shape {
         values: 6,
@@ -180,7 +193,7 @@ fn iteration_runs_on_the_same_arrangements() {
                     let first = edges.clone().as_collection(unpack);
                     let (variable, paths) = Variable::new(inner, Product::new(0, 1));
                     type Pairs = CapacityContainerBuilder<Vec<(Pair, Inner, i64)>>;
-                    let longer = join::<_, _, Pairs, _>(
+                    let longer = join_iterative::<_, _, Pairs, _>(
                         by_end(paths),
                         edges,
                         "extend",
@@ -190,7 +203,7 @@ fn iteration_runs_on_the_same_arrangements() {
                         },
                     )
                     .as_collection();
-                    let distinct = reduce_arranged(
+                    let distinct = reduce_iterative(
                         by_end(longer.concat(first)),
                         "distinct",
                         |_, values, output| {

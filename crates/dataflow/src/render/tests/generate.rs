@@ -207,7 +207,7 @@ fn join(g: &mut Entropy, first: RelExpr, depth: usize) -> RelExpr {
     }
 }
 
-fn call_types(args: Vec<ScalarType>, result: ScalarType) -> Arc<CallTypes> {
+pub fn call_types(args: Vec<ScalarType>, result: ScalarType) -> Arc<CallTypes> {
     Arc::new(CallTypes {
         args,
         result,

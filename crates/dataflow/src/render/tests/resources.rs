@@ -5,14 +5,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use differential_dataflow::logging::{DifferentialEvent, DifferentialEventBuilder};
-use everview_expr::{RelExpr, ScalarExpr};
-use everview_repr::{Datum, Row, Timestamp};
+use everview_expr::{RelExpr, ScalarExpr, resolve};
+use everview_optimize::physical::{JoinPlan, Plan};
+use everview_repr::{Datum, Row, ScalarType, Timestamp};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::ProbeHandle;
 use timely::dataflow::operators::{Input as _, Inspect, Probe};
 use timely::worker::Worker;
 
-use super::generate::{TABLES, get};
+use super::generate::{TABLES, call_types, get};
 use super::{behaviour, index, plan};
 use crate::DataflowId;
 use crate::health::Health;
@@ -116,14 +117,30 @@ fn a_dropped_dataflow_gives_its_arrangements_back() {
     });
 }
 
-#[test]
-fn a_join_that_hydrates_yields_to_other_dataflows_step_by_step() {
-    timely::execute_directly(|worker| {
-        let mut large = run(worker, &triples());
+/// Each row with each other and itself: a linear join whose only key holds everything.
+fn pairs() -> RelExpr {
+    let table = get(TABLES[0]);
+    let pairs = RelExpr::Join {
+        inputs: vec![table.clone(), table],
+        equivalences: vec![],
+    };
+    let Plan::Join { plan, .. } = plan(&pairs).plan else {
+        panic!("a join")
+    };
+    assert!(matches!(plan, JoinPlan::Linear { .. }));
+    pairs
+}
+
+/// Hydrates a join of `count` rows to `expected`, and asks another dataflow again and again meanwhile; one step of
+/// the worker puts out so many rows of the join at most.
+fn hydrates_step_by_step(expr: &RelExpr, count: i32, expected: usize, most: usize) {
+    let expr = expr.clone();
+    timely::execute_directly(move |worker| {
+        let mut large = run(worker, &expr);
         let mut small = run(worker, &get(TABLES[0]));
-        large.input.send_batch(&mut rows(20));
+        large.input.send_batch(&mut rows(count));
         large.input.advance_to(1);
-        let (mut turns, mut most) = (0, 0);
+        let mut turns = 0;
         while large.probe.less_than(&1) {
             // The other dataflow has its answer within a few steps, whatever this one still has to do.
             small.input.send((Row::default(), turns, 1));
@@ -134,14 +151,69 @@ fn a_join_that_hydrates_yields_to_other_dataflows_step_by_step() {
                 let before = large.given.get();
                 worker.step();
                 steps += 1;
-                most = most.max(large.given.get() - before);
+                let given = large.given.get() - before;
+                assert!(given <= most, "{given} rows in one step");
             }
             assert!(steps <= 3, "{steps} steps");
         }
-        assert_eq!(large.given.get(), 20 * 20 * 20);
-        // Fuel in tests is a handful of records for each of three paths.
-        assert!(most <= 50, "{most} rows in one step");
+        assert_eq!(large.given.get(), expected);
         assert!(turns > 100, "{turns} turns");
+    });
+}
+
+#[test]
+fn a_delta_join_yields_to_other_dataflows() {
+    // Each of three paths has its own fuel, and may put out again what it had under way.
+    hydrates_step_by_step(&triples(), 20, 20 * 20 * 20, 50);
+}
+
+#[test]
+fn a_product_yields_to_other_dataflows() {
+    let most = crate::operators::fuel::PER_ACTIVATION as usize;
+    hydrates_step_by_step(&pairs(), 100, 100 * 100, most);
+}
+
+#[test]
+fn a_product_of_which_nothing_is_left_yields_too() {
+    // All texts are equal. No row comes out, so it is steps that tell.
+    let less = resolve::resolve_operator("<", &[ScalarType::Text, ScalarType::Text]);
+    let less = ScalarExpr::Call {
+        func: less.expect("an order of texts").func,
+        args: [1, 3].map(ScalarExpr::Column).to_vec(),
+        types: call_types(vec![ScalarType::Text; 2], ScalarType::Bool),
+    };
+    let never = pairs().filter(vec![less]);
+    timely::execute_directly(move |worker| {
+        let mut large = run(worker, &never);
+        large.input.send_batch(&mut rows(100));
+        large.input.advance_to(1);
+        let mut steps = 0;
+        while large.probe.less_than(&1) {
+            worker.step();
+            steps += 1;
+        }
+        assert_eq!(large.given.get(), 0);
+        assert!(steps > 100 * 100 / 10, "{steps} steps");
+    });
+}
+
+#[test]
+fn a_product_dropped_half_way_gives_everything_back() {
+    timely::execute_directly(|worker| {
+        let held = held(worker);
+        let mut running = run(worker, &pairs().distinct());
+        running.input.send_batch(&mut rows(100));
+        running.input.advance_to(1);
+        for _ in 0..200 {
+            worker.step();
+        }
+        assert!(running.probe.less_than(&1), "it is under way");
+        let number = running.number;
+        drop(running);
+        worker.drop_dataflow(number);
+        worker.step();
+        worker.step();
+        assert_eq!(held.get(), 0);
     });
 }
 
