@@ -1,13 +1,14 @@
 //! `bench crash`: a server killed with -9 at random moments while clients write, and judged after each restart.
 //!
-//! Each round: four clients write through transactions, two subscribers and a reader look on, the server is killed at
-//! the moment of the round's plan, perhaps again while it recovers and while its views hydrate, and started for good.
+//! Each round: four clients write through transactions, two feeders fight for one producer and resend what they are
+//! unsure of, two subscribers and a reader look on, the server is killed at the moment of the round's plan, perhaps again while it recovers and while its views hydrate, and started for good.
 //! Then every row, every view and what every onlooker saw is compared with what the clients were told.
 //!
 //! Invariant: a round's plan and its clients' choices are a function of seed and round, so that a run is resumed by
 //! its number. Rows last for [`LIFETIME`] rounds, then an empty server takes over.
 
 mod client;
+mod feed;
 mod kill;
 mod model;
 mod observe;
@@ -138,6 +139,8 @@ struct Life {
     launch: Launch,
     folder: TempDir,
     writers: Vec<Writer>,
+    /// The highest number that a feeder was acknowledged.
+    fed: i64,
     rounds: u64,
     /// How long its last start took.
     start: Duration,
@@ -157,6 +160,9 @@ impl Life {
         for statement in schema::tables() {
             session.run(&statement).await?;
         }
+        for statement in feed::SCHEMA {
+            session.run(statement).await?;
+        }
         for view in schema::VIEWS {
             let sql = format!("CREATE MATERIALIZED VIEW {} AS {}", view.name, view.sql);
             session.run(&sql).await?;
@@ -166,6 +172,7 @@ impl Life {
             launch,
             folder,
             writers: (0..CLIENTS).map(Writer::new).collect(),
+            fed: 0,
             rounds: 0,
             start,
         })
@@ -213,6 +220,12 @@ impl Life {
                 tokio::spawn(writer.run(url.clone(), rng, sender.clone(), first))
             })
             .collect();
+        let feeders: Vec<_> = (0..feed::FEEDERS)
+            .map(|_| {
+                let rng = ChaCha8Rng::from_rng(rng);
+                tokio::spawn(feed::run(url.clone(), rng, sender.clone()))
+            })
+            .collect();
         drop(sender);
         plan.moment_comes(&mut signals).await;
         if let Some(status) = self.server.ended()? {
@@ -224,6 +237,14 @@ impl Life {
             let writer = within(client, "a client's end").await?;
             faults.extend(writer.faults.iter().cloned());
             self.writers.push(writer);
+        }
+        for feeder in feeders {
+            let account = within(feeder, "a feeder's end").await?;
+            self.fed = self.fed.max(account.last);
+            tally.batches += account.committed;
+            tally.repeated += account.repeated;
+            tally.fenced += account.fenced;
+            faults.extend(account.faults);
         }
         let mut seen = watch::Seen::default();
         for looker in lookers {
@@ -299,6 +320,7 @@ impl Life {
                 }
             }
         }
+        feed::judge(&session, self.fed, faults).await?;
         tally.views += observe::compare_views(&session, &url, &observed.state, faults).await?;
         Ok(())
     }

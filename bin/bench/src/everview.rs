@@ -52,6 +52,8 @@ pub struct Launch {
     pub folder: PathBuf,
     /// Dataflow workers.
     pub workers: u16,
+    /// Where it listens; port 0 is a free one.
+    pub listen: SocketAddr,
 }
 
 impl Launch {
@@ -74,10 +76,11 @@ impl Launch {
             program,
             folder: folder.to_path_buf(),
             workers: 1,
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         })
     }
 
-    /// Starts it, on a free loopback port, without waiting until it accepts connections.
+    /// Starts it without waiting until it accepts connections.
     ///
     /// # Errors
     /// When the process cannot be started.
@@ -99,7 +102,7 @@ impl Launch {
             .arg(self.folder.join("data"))
             .arg("--address-file")
             .arg(&address_file)
-            .args(["--listen", "127.0.0.1:0", "--log-level", "warn"])
+            .args(["--listen", &self.listen.to_string(), "--log-level", "warn"])
             .args(["--workers", &self.workers.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())

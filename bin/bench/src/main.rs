@@ -5,6 +5,7 @@ mod crash;
 mod everview;
 mod histories;
 mod oracle;
+mod pooled;
 mod postgres;
 mod session;
 mod slt;
@@ -32,6 +33,8 @@ enum Command {
     Histories(histories::Arguments),
     /// Compare the flights' views with what PostgreSQL 15 computes from the same rows.
     Oracle(oracle::Arguments),
+    /// Send batches of producers through PgBouncer in transaction mode, kill the server, and count.
+    Pooled(pooled::Arguments),
     /// Run sqllogictest files on PostgreSQL 15, to check the files and the runner.
     Slt(slt::Arguments),
 }
@@ -64,6 +67,9 @@ fn run(command: Command) -> Result<bool, Box<dyn std::error::Error>> {
         }
         Command::Oracle(arguments) => {
             Ok(runtime()?.block_on(oracle::run(&arguments, &mut io::stdout()))?)
+        }
+        Command::Pooled(arguments) => {
+            runtime()?.block_on(pooled::run(&arguments, &mut io::stdout()))
         }
         Command::Slt(arguments) => slt::run(&arguments, &mut io::stdout()),
     }

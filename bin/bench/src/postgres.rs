@@ -134,7 +134,7 @@ fn io(what: &'static str) -> impl Fn(io::Error) -> PostgresError {
 }
 
 /// The user and group to run as, if we are root.
-fn user() -> Result<Option<(u32, u32)>, PostgresError> {
+pub fn user() -> Result<Option<(u32, u32)>, PostgresError> {
     let own = std::fs::metadata("/proc/self")
         .map_err(io("read /proc/self"))?
         .uid();

@@ -9,7 +9,7 @@ use crate::table::{StoredTable, UniqueKey};
 use everview_catalog::Catalog;
 use everview_catalog::catalog::Change;
 use everview_log::ChunkRef;
-use everview_repr::{Diff, GlobalId, Row, Timestamp};
+use everview_repr::{Diff, GlobalId, Row, Timestamp, canonical};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
@@ -82,6 +82,8 @@ pub struct TableWrites {
 }
 
 /// A transaction's batch: its producer and number, and what the client has sent for it.
+///
+/// What the digest is over never changes: a batch may be repeated to a newer version.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub producer: Arc<str>,
@@ -112,10 +114,13 @@ impl Batch {
         }
     }
 
-    /// A statement that writes, with its parameters' values.
+    /// A statement that writes, with its parameters' values in their canonical form.
     pub fn statement(&mut self, sql: &str, params: Option<&Row>) {
-        let params = params.map_or(&[][..], |row| row.bytes());
-        for part in [sql.as_bytes(), params] {
+        let mut values = Vec::new();
+        if let Some(row) = params {
+            canonical::encode(row.as_ref(), &mut values);
+        }
+        for part in [sql.as_bytes(), &values] {
             self.sent.update(&(part.len() as u64).to_le_bytes());
             self.sent.update(part);
         }

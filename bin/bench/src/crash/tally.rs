@@ -26,6 +26,15 @@ pub struct Tally {
     pub lost: u64,
     /// Transactions refused with 40001.
     pub conflicts: u64,
+    /// Batches of producers acknowledged as new.
+    #[serde(default)]
+    pub batches: u64,
+    /// Batches acknowledged as repeated ones.
+    #[serde(default)]
+    pub repeated: u64,
+    /// Refusals of an old epoch.
+    #[serde(default)]
+    pub fenced: u64,
     /// Views compared.
     pub views: u64,
     /// States seen by subscribers and readers under load.
@@ -105,6 +114,11 @@ impl fmt::Display for Tally {
             self.doubts_absent,
             self.lost,
             self.conflicts
+        )?;
+        writeln!(
+            f,
+            "batches of a contested producer: {} acknowledged, {} more as repeated, {} times fenced; each there once",
+            self.batches, self.repeated, self.fenced
         )?;
         writeln!(
             f,

@@ -11,6 +11,7 @@ mod client;
 mod first_run;
 mod inside;
 mod limits;
+mod producers;
 mod psql;
 mod raw;
 mod restart;
