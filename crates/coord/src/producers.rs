@@ -29,8 +29,11 @@ pub(crate) const KEPT: usize = 8;
 /// The longest name, in bytes: that of any identifier.
 pub(crate) const LONGEST_NAME: usize = 63;
 
-/// A commit without a number notes that its producer is in use when this many microseconds have passed since.
-const USE_NOTED: u64 = 3_600_000_000;
+/// A commit without a number notes that its producer is in use when this share of the retention has passed since.
+const USE_NOTED: u64 = 16;
+
+/// The most producers that there may be.
+const MOST: usize = 100_000;
 
 /// The most unused producers that one commit removes.
 const MOST_EXPIRED: usize = 1_000;
@@ -90,6 +93,16 @@ pub(crate) struct Numbered {
     pub strict: bool,
     /// Its changes were left out, because it was seen to be a repeated one.
     pub left_out: bool,
+}
+
+/// When a commit is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub timestamp: Timestamp,
+    /// The commit's wall clock.
+    pub wall: u64,
+    /// How long a producer that is not used is kept, in microseconds.
+    pub retention: u64,
 }
 
 /// A repeated batch.
@@ -238,6 +251,12 @@ fn differs(name: &str, known: &Committed) -> Error {
         .with_hint("Repeat a batch with the same statements and data; new rows take a new number.")
 }
 
+fn too_many() -> Error {
+    let message = format!("there are {MOST} producers already");
+    Error::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, message)
+        .with_hint("DROP PRODUCER removes one; everview.producers lists them.")
+}
+
 /// A timestamp as SQL has it: bigint microseconds.
 pub(crate) fn micros(timestamp: Timestamp) -> i64 {
     i64::try_from(timestamp.0).unwrap_or(i64::MAX)
@@ -320,24 +339,24 @@ impl Pending {
                 let missing = names.iter().find(|n| self.get(durable, n).is_none());
                 missing.map_or(Ok(None), |name| Err(unknown(name)))
             }
-            Action::Drop { .. } | Action::Open(_) => Ok(None),
+            Action::Open(name) => {
+                let more = durable.by_name.len() + self.changed.len();
+                match more < MOST || self.get(durable, name).is_some() {
+                    true => Ok(None),
+                    false => Err(too_many()),
+                }
+            }
+            Action::Drop { .. } => Ok(None),
         }
     }
 
-    /// The changes of [`PRODUCERS`] that a judged action makes in the commit at a timestamp.
-    ///
-    /// `wall` is the commit's clock; opening removes producers that were not used since `expired`.
-    pub fn act(
-        &mut self,
-        durable: &Producers,
-        action: &Action,
-        timestamp: Timestamp,
-        wall: u64,
-        expired: u64,
-    ) -> Vec<(Row, Diff)> {
+    /// The changes of [`PRODUCERS`] that a judged action makes in its commit. Opening one also removes those that were
+    /// not used for longer than the retention.
+    pub fn act(&mut self, durable: &Producers, action: &Action, at: Moment) -> Vec<(Row, Diff)> {
         let mut changes = Vec::new();
         match action {
             Action::Open(name) => {
+                let expired = at.wall.saturating_sub(at.retention);
                 let unused = durable.by_use.range(..(expired, Arc::from("")));
                 let unused = unused.map(|(_, unused)| unused.clone()).take(MOST_EXPIRED);
                 for unused in unused.filter(|unused| unused != name) {
@@ -348,8 +367,8 @@ impl Pending {
                 let open = |before: Option<&Producer>| {
                     Some(Producer {
                         name: name.clone(),
-                        epoch: micros(timestamp),
-                        used: wall,
+                        epoch: micros(at.timestamp),
+                        used: at.wall,
                         batches: before.map_or_else(Vec::new, |b| b.batches.clone()),
                     })
                 };
@@ -361,8 +380,7 @@ impl Pending {
                 }
             }
             Action::Commit(stamp) => {
-                let advance =
-                    |before: Option<&Producer>| before.map(|b| advanced(b, stamp, timestamp, wall));
+                let advance = |before: Option<&Producer>| before.map(|b| advanced(b, stamp, at));
                 self.change(durable, &stamp.producer, advance, &mut changes);
             }
         }
@@ -388,20 +406,22 @@ impl Pending {
 }
 
 /// A producer after a commit of its own.
-fn advanced(before: &Producer, stamp: &Stamp, timestamp: Timestamp, wall: u64) -> Producer {
+fn advanced(before: &Producer, stamp: &Stamp, at: Moment) -> Producer {
     let mut after = before.clone();
     match &stamp.batch {
         Some(batch) => {
-            after.used = wall;
+            after.used = at.wall;
             after.batches.push(Committed {
                 sequence: batch.sequence,
-                timestamp,
+                timestamp: at.timestamp,
                 digest: batch.digest.unwrap_or_default(),
             });
             let forgotten = after.batches.len().saturating_sub(KEPT);
             after.batches.drain(..forgotten);
         }
-        None if wall >= before.used.saturating_add(USE_NOTED) => after.used = wall,
+        None if at.wall.saturating_sub(before.used) >= at.retention / USE_NOTED => {
+            after.used = at.wall;
+        }
         None => {}
     }
     after

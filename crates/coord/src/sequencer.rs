@@ -1,31 +1,34 @@
 //! The write path: one thread orders all commits.
 //!
-//! For each group of requests that is waiting: tell repeated batches of producers and fence off old epochs
-//! (`producers`), validate what each read against everything committed since, give timestamps, append the group to the log with one sync, then apply it to the store, the catalog and the workers,
-//! and only then say so. While a sync is under way later requests gather into the next group.
+//! For each group of requests that is waiting: tell repeated batches of producers and refuse old epochs (`producers`),
+//! validate what each read against everything committed since, give timestamps, append the group to the log with one
+//! sync, then apply it to the store, the catalog and the workers, and only then say so. While a sync is under way later
+//! requests gather into the next group.
 //!
 //! **Invariant.** Nothing leaves this thread before it is durable, and whatever leaves it does so in timestamp
 //! order: store, workers and the newest readable timestamp never show a gap.
 
 use crate::clock;
-use crate::codec;
 use crate::coordinator::Shared;
 use crate::error::Error;
-use crate::facts;
 use crate::mark::Mark;
-use crate::producers::{Action, Duplicate, PRODUCERS, Pending};
+use crate::producers::{Action, Duplicate, Moment, Pending};
 use crate::table::StoredTable;
 use crate::tables::{SUSPENDED, store_error};
 use crate::transaction::{ReadSet, TableWrites, WriteSummary};
-use everview_catalog::catalog::{self, CATALOG_COLLECTION, Change};
+use everview_catalog::catalog::Change;
 use everview_catalog::{Object, ObjectKind};
 use everview_dataflow::{Changes, DataflowDesc};
-use everview_log::{Commit, LogError, Payload, Position};
+use everview_log::{Commit, LogError, Position};
 use everview_repr::{Datum, Diff, GlobalId, Row, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use tokio::sync::oneshot;
+
+mod record;
+
+use record::{payload, record};
 
 /// What the sequencer is asked.
 #[allow(
@@ -216,10 +219,7 @@ impl Sequencer {
             timestamp: timestamp.0,
             wall_clock: clock::wall_clock(),
             transaction: self.shared.next_transaction(),
-            payloads: vec![Payload {
-                collection: u64::from(SUSPENDED.0),
-                bytes: codec::encode([(row.as_ref(), 1)]).into(),
-            }],
+            payloads: payload(SUSPENDED, &[(row, 1)]).into_iter().collect(),
             ..Commit::default()
         };
         let position = match self
@@ -316,9 +316,12 @@ impl Sequencer {
         self.last = timestamp;
         let producer_changes = match &request.producers {
             Some(action) => {
-                let expired = wall.saturating_sub(self.shared.options.producer_retention);
-                let durable = self.shared.producers.read();
-                pending.act(&durable, action, timestamp, wall, expired)
+                let at = Moment {
+                    timestamp,
+                    wall,
+                    retention: self.shared.options.producer_retention,
+                };
+                pending.act(&self.shared.producers.read(), action, at)
             }
             None => Vec::new(),
         };
@@ -476,69 +479,6 @@ fn new_constraints(object: &mut Arc<Object>, timestamp: Timestamp) {
             constraint.since = timestamp;
         }
     }
-}
-
-/// The log record of a sequenced transaction.
-fn record(sequenced: &Sequenced) -> Commit {
-    let mut payloads: Vec<Payload> = sequenced
-        .changes
-        .iter()
-        .map(|(id, rows)| Payload {
-            collection: u64::from(id.0),
-            bytes: codec::encode(rows.iter().map(|(r, d)| (r.as_ref(), *d))).into(),
-        })
-        .collect();
-    if !sequenced.producer_changes.is_empty() {
-        let rows = sequenced.producer_changes.iter();
-        payloads.push(Payload {
-            collection: u64::from(PRODUCERS.0),
-            bytes: codec::encode(rows.map(|(r, d)| (r.as_ref(), *d))).into(),
-        });
-    }
-    if !sequenced.catalog_changes.is_empty() {
-        let mut rows = Vec::new();
-        for change in &sequenced.catalog_changes {
-            rows.extend(change.old.iter().map(|o| (catalog::to_row(o), -1)));
-            rows.extend(change.new.iter().map(|o| (catalog::to_row(o), 1)));
-        }
-        let bytes = codec::encode(rows.iter().map(|(r, d)| (r.as_ref(), *d))).into();
-        payloads.push(Payload {
-            collection: u64::from(CATALOG_COLLECTION.0),
-            bytes,
-        });
-    }
-    Commit {
-        timestamp: sequenced.timestamp.0,
-        wall_clock: clock::wall_clock(),
-        transaction: sequenced.request.transaction,
-        facts: vec![facts::rows(&row_counts(sequenced))],
-        payloads,
-        chunks: sequenced
-            .request
-            .writes
-            .values()
-            .flat_map(|w| w.chunks.iter().copied())
-            .collect(),
-    }
-}
-
-/// How many rows of each table come and go.
-fn row_counts(sequenced: &Sequenced) -> Vec<facts::Rows> {
-    let writes = sequenced.request.writes.iter();
-    let written = writes.filter(|(_, w)| !w.is_empty());
-    written
-        .map(|(id, writes)| {
-            let sum = |sign: Diff| {
-                let of = writes.rows.values().map(|diff| (diff * sign).max(0) as u64);
-                of.sum::<u64>()
-            };
-            facts::Rows {
-                collection: *id,
-                inserted: sum(1) + writes.chunk_rows,
-                deleted: sum(-1),
-            }
-        })
-        .collect()
 }
 
 fn log_error(error: &LogError) -> Error {

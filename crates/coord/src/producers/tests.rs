@@ -21,11 +21,13 @@ impl Sequencer {
         if let Some(duplicate) = self.pending.judge(&self.durable, action)? {
             return Ok(Some(duplicate));
         }
-        let (timestamp, expired) = (Timestamp(self.time), self.time.saturating_sub(RETENTION));
-        let changes = self
-            .pending
-            .act(&self.durable, action, timestamp, self.time, expired);
-        self.rows.extend(changes);
+        let at = Moment {
+            timestamp: Timestamp(self.time),
+            wall: self.time,
+            retention: RETENTION,
+        };
+        self.rows
+            .extend(self.pending.act(&self.durable, action, at));
         Ok(None)
     }
 
@@ -171,6 +173,50 @@ fn opening_removes_what_was_not_used_for_longer_than_the_retention() {
     sequencer.end_group(true);
     let left: Vec<_> = sequencer.durable.all().map(|p| &*p.name).collect();
     assert_eq!(left, [NAME, "other"]);
+}
+
+#[test]
+fn commits_without_a_number_keep_a_producer_in_use_and_seldom_say_so() {
+    let mut sequencer = Sequencer::default();
+    let epoch = sequencer.open(NAME);
+    let unnumbered = Stamp {
+        batch: None,
+        ..stamp(epoch, 1, 7)
+    };
+    sequencer.rows.clear();
+    for _ in 0..3 * RETENTION {
+        sequencer.commit(unnumbered.clone()).expect("it is open");
+        sequencer.end_group(true);
+    }
+    let noted = sequencer.rows.len() as u64 / 2;
+    assert!((40..60).contains(&noted), "noted {noted} times");
+    sequencer.open("other");
+    sequencer.end_group(true);
+    assert!(sequencer.durable.get(NAME).is_some());
+}
+
+#[test]
+fn a_producer_s_row_is_small_and_their_number_is_bounded() {
+    let mut sequencer = Sequencer::default();
+    let epoch = sequencer.open(NAME);
+    for sequence in 1..100 {
+        sequencer
+            .commit(stamp(epoch, i64::MAX - 100 + sequence, 7))
+            .expect("new");
+    }
+    let last = sequencer.rows.last().expect("rows");
+    assert!(last.0.bytes().len() < 400, "{} bytes", last.0.bytes().len());
+    sequencer.end_group(true);
+    for n in 1..MOST {
+        let name: Arc<str> = format!("p{n}").into();
+        sequencer.time = 0;
+        sequencer.act(&Action::Open(name)).expect("there is room");
+    }
+    sequencer.end_group(true);
+    assert_eq!(code(sequencer.act(&Action::Open("more".into()))), "53400");
+    sequencer
+        .act(&Action::Open("p1".into()))
+        .expect("it is there");
 }
 
 proptest! {

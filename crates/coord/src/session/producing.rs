@@ -98,6 +98,11 @@ impl Session {
     /// Commits an action on producers by itself; gives its timestamp.
     async fn act(&mut self, action: Action) -> Result<i64, Error> {
         let transaction = self.new_transaction(false);
+        let within = self.transaction.as_ref().unwrap_or(&transaction);
+        if within.read_only {
+            let message = "a read-only transaction cannot open or drop a producer";
+            return Err(Error::new(SqlState::READ_ONLY_SQL_TRANSACTION, message));
+        }
         match self.send_commit(transaction, Some(action)).await? {
             CommitOutcome::Committed(timestamp) => Ok(producers::micros(timestamp)),
             CommitOutcome::Duplicate(_) => Err(Error::internal("an action without a batch")),
