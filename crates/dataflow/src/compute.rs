@@ -27,11 +27,21 @@ pub struct Shared {
     pub health: Arc<Health>,
     /// For each worker, the time up to which its output is complete.
     pub uppers: Vec<AtomicU64>,
+    /// For each worker, bytes that its operators hold, without what its readers are shown.
+    pub held: Vec<AtomicU64>,
     /// Rows read from tables.
     pub read: Arc<AtomicU64>,
     /// About how many there were to read.
     estimate: u64,
     as_of: u64,
+}
+
+impl Shared {
+    /// Bytes that its operators hold, without what its readers are shown.
+    fn held(&self) -> u64 {
+        let workers = self.held.iter();
+        workers.map(|held| held.load(Ordering::Relaxed)).sum()
+    }
 }
 
 /// How a dataflow is doing.
@@ -43,7 +53,7 @@ pub struct Status {
     pub progress: f64,
     /// Rows of its result, if it is an index.
     pub rows: u64,
-    /// Bytes that its index takes.
+    /// Bytes that its index and its operators take.
     pub bytes: u64,
     /// Times below this are complete.
     pub upper: Timestamp,
@@ -55,6 +65,14 @@ pub struct Status {
 struct Entry {
     shared: Arc<Shared>,
     index: Option<(GlobalId, IndexReader)>,
+}
+
+impl Entry {
+    /// Bytes that its index and its operators take.
+    fn bytes(&self) -> u64 {
+        let shown = self.index.as_ref();
+        shown.map_or(0, |(_, reader)| reader.size().bytes as u64) + self.shared.held()
+    }
 }
 
 /// The workers.
@@ -146,6 +164,7 @@ impl Compute {
         let shared = Arc::new(Shared {
             health: Arc::new(Health::new(self.failure_hook(&export))),
             uppers: (0..self.count).map(|_| AtomicU64::new(0)).collect(),
+            held: (0..self.count).map(|_| AtomicU64::new(0)).collect(),
             read: Arc::default(),
             estimate,
             as_of: as_of.0,
@@ -237,12 +256,13 @@ impl Compute {
         let query = peeks
             .iter()
             .filter(live)
-            .max_by_key(|shared| shared.read.load(Ordering::Relaxed));
+            .max_by_key(|shared| (shared.held(), shared.read.load(Ordering::Relaxed)));
         let victim = query.cloned().or_else(|| {
             let entries = self.entries.lock();
             let indexes = entries.values().filter(|entry| live(&&entry.shared));
-            let size = |entry: &&Entry| entry.index.as_ref().map(|(_, reader)| reader.size().bytes);
-            let largest = indexes.filter(|e| e.index.is_some()).max_by_key(size);
+            let largest = indexes
+                .filter(|entry| entry.index.is_some())
+                .max_by_key(|entry| entry.bytes());
             largest.map(|entry| Arc::clone(&entry.shared))
         });
         if let Some(victim) = &victim {
@@ -306,12 +326,13 @@ impl Compute {
 
     /// How a dataflow is doing; `None` if it is not installed.
     pub fn status(&self, id: DataflowId) -> Option<Status> {
-        let (shared, index) = {
+        let (shared, index, bytes) = {
             let entries = self.entries.lock();
             let entry = entries.get(&id)?;
             (
                 Arc::clone(&entry.shared),
                 entry.index.as_ref().map(|(_, reader)| reader.clone()),
+                entry.bytes(),
             )
         };
         let upper = shared
@@ -330,9 +351,7 @@ impl Compute {
                 (read / shared.estimate.max(1) as f64).min(1.0)
             },
             rows: index.as_ref().map_or(0, IndexReader::rows),
-            bytes: index
-                .as_ref()
-                .map_or(0, |reader| reader.size().bytes as u64),
+            bytes,
             upper: Timestamp(upper),
             suspended: shared.health.reason(),
         })

@@ -3,7 +3,7 @@
 //! * [`compute::Compute`]: the handle. It sends every worker the same ordered stream of [`command`]s.
 //! * [`worker`]: one thread's dataflows; [`source`]: how tables flow in; [`render`]: plans to operators.
 //! * [`export`]: how results leave: published indexes, subscriptions, one-off peeks.
-//! * [`operators`], [`arrange`], [`layout`]: what plans are made of, down to bytes.
+//! * [`operators`], [`arrange`], [`layout`]: what plans are made of, down to bytes; [`ledger`]: how many.
 //!
 //! Invariant: what a dataflow shows at a time is a function of its plan and of the commits up to that time. It
 //! knows no SQL, no catalog, no log and no store.
@@ -14,6 +14,7 @@ pub mod compute;
 pub mod export;
 pub mod health;
 pub mod layout;
+pub mod ledger;
 pub mod operators;
 pub mod render;
 pub mod source;

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,6 +22,7 @@ use crate::command::{Command, DataflowId, Installation, TableReader, Target};
 use crate::export::index::{self, Exported};
 use crate::export::subscribe::SubscribeError;
 use crate::export::{peek, subscribe};
+use crate::ledger::Ledger;
 use crate::render::context::{Context, Import};
 use crate::source::{self, Feed, Shard};
 
@@ -39,6 +41,8 @@ pub(crate) fn run(timely: &mut Timely, commands: Receiver<Command>, tables: Arc<
         dataflows: BTreeMap::new(),
         exports: BTreeMap::new(),
         upper: 0,
+        ledger: Ledger::new(timely),
+        gone: Vec::new(),
     };
     loop {
         loop {
@@ -64,6 +68,10 @@ struct Worker {
     exports: BTreeMap<GlobalId, DataflowId>,
     /// All commits before this time have been taken in.
     upper: u64,
+    /// What its operators hold.
+    ledger: Ledger,
+    /// The operators of dataflows that have ended since the last step.
+    gone: Vec<Range<usize>>,
 }
 
 /// A dataflow on this worker.
@@ -71,6 +79,8 @@ struct Dataflow {
     installation: Arc<Installation>,
     /// What timely knows it by; absent once it is suspended.
     running: Option<usize>,
+    /// The numbers of its operators; those from the second on arrange what its readers are shown.
+    operators: (Range<usize>, usize),
     feeds: Vec<Rc<RefCell<Feed>>>,
     /// Its feeds are not open yet.
     waiting: bool,
@@ -119,6 +129,7 @@ impl Worker {
             waiting: matches!(installation.target, Target::Index { .. }),
             told: false,
             running: None,
+            operators: (0..0, 0),
             exported: None,
             buttons: Vec::new(),
             probe: ProbeHandle::new(),
@@ -130,6 +141,8 @@ impl Worker {
             dataflow.suspend(timely, self.shard.index);
         } else {
             dataflow.running = Some(timely.next_dataflow_index());
+            let first = timely.peek_identifier();
+            let mut exporting = first;
             timely.dataflow_named::<u64, _, _>(&installation.name, |scope| {
                 let health = Arc::clone(&installation.shared.health);
                 let mut context =
@@ -141,8 +154,10 @@ impl Worker {
                     oks: result.oks.probe_with(probe),
                     errs: result.errs.probe_with(probe),
                 };
+                exporting = scope.worker().peek_identifier();
                 dataflow.exported = self.export(&context, result, &installation);
             });
+            dataflow.operators = (first..timely.peek_identifier(), exporting);
         }
         if let Target::Index { id: index, .. } = &installation.target {
             self.exports.insert(*index, id);
@@ -293,6 +308,10 @@ impl Worker {
     /// After a round: shows what is new, and clears away what has ended or failed.
     fn settle(&mut self, timely: &mut Timely) {
         self.suspend_readers();
+        // The step has told of all that they have dropped.
+        for operators in self.gone.drain(..) {
+            self.ledger.close(operators);
+        }
         let worker = self.shard.index;
         let mut ended = Vec::new();
         for (id, dataflow) in &mut self.dataflows {
@@ -300,6 +319,7 @@ impl Worker {
             if shared.health.is_broken() {
                 if !dataflow.told {
                     dataflow.suspend(timely, worker);
+                    self.gone.push(dataflow.operators.0.clone());
                 }
                 continue;
             }
@@ -310,6 +330,10 @@ impl Worker {
                     .with_frontier(|frontier| frontier.first().copied()),
             };
             shared.uppers[worker].store(upper.unwrap_or(u64::MAX), Ordering::Release);
+            let (operators, exporting) = &dataflow.operators;
+            let held = self.ledger.held(operators.start..*exporting)
+                + self.ledger.moving(*exporting..operators.end);
+            shared.held[worker].store(held, Ordering::Relaxed);
             if upper.is_none() && matches!(dataflow.installation.target, Target::Peek(_)) {
                 ended.push(*id);
             }
@@ -320,6 +344,7 @@ impl Worker {
             if let Some(dataflow) = self.dataflows.get(&id)
                 && dataflow.is_over(timely)
             {
+                self.gone.push(dataflow.operators.0.clone());
                 self.dataflows.remove(&id);
             }
         }
@@ -349,6 +374,7 @@ impl Worker {
     fn drop_dataflow(&mut self, timely: &mut Timely, id: DataflowId) {
         if let Some(mut dataflow) = self.dataflows.remove(&id) {
             dataflow.end(timely);
+            self.gone.push(dataflow.operators.0.clone());
             match &dataflow.installation.target {
                 Target::Index { id: index, .. } => {
                     if self.exports.get(index) == Some(&id) {
@@ -399,6 +425,7 @@ impl Dataflow {
     fn suspend(&mut self, timely: &mut Timely, worker: usize) {
         self.told = true;
         self.end(timely);
+        self.installation.shared.held[worker].store(0, Ordering::Relaxed);
         let Some(error) = self.installation.shared.health.error() else {
             // It was abandoned: its readers are gone.
             return;

@@ -5,9 +5,10 @@
 //! its way between two operators of a worker. Work is counted, not timed, so that the same input takes
 //! the same steps everywhere.
 
-/// Values looked at, or records put out, in one activation: some ten milliseconds.
+/// Values looked at, or records put out, in one activation: as many as a table's feed gives. With what is
+/// made of them behind, that is some ten milliseconds; a commit is several turns away from its view.
 #[cfg(not(test))]
-pub const PER_ACTIVATION: isize = 200_000;
+pub const PER_ACTIVATION: isize = 1 << 14;
 /// So little that tests see operators yield everywhere.
 #[cfg(test)]
 pub const PER_ACTIVATION: isize = 7;

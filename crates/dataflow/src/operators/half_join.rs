@@ -30,6 +30,7 @@ use crate::arrange::by_key;
 use crate::arrange::group::{Direction, Group, Horizon, View, Walk};
 use crate::layout::Packed;
 use crate::layout::batcher::ChainBatcher;
+use crate::ledger;
 
 /// Which times of the arrangement a change sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +111,8 @@ where
         name,
         move |_capability, info| {
             let activator = scope.activator_for(info.address);
-            let mut stash: ChainBatcher<u64, i64> = ChainBatcher::new(None, info.global_id);
+            let mut stash: ChainBatcher<u64, i64> =
+                ChainBatcher::new(ledger::logger(scope), info.global_id);
             // For the least time in the stash.
             let mut held: Option<Capability<u64>> = None;
             let mut jobs: VecDeque<Job> = VecDeque::new();

@@ -62,7 +62,7 @@ pub fn peek(
     receiver.blocking_recv().expect("an answer")
 }
 
-fn wait<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+pub fn wait<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     for _ in 0..2000 {
         if let Some(found) = poll() {
             return found;

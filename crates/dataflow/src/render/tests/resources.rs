@@ -17,6 +17,7 @@ use super::generate::{TABLES, call_types, get};
 use super::{behaviour, index, plan};
 use crate::DataflowId;
 use crate::health::Health;
+use crate::ledger::Ledger;
 use crate::render::context::Context;
 use crate::render::streams::Update;
 
@@ -200,21 +201,48 @@ fn a_product_of_which_nothing_is_left_yields_too() {
 #[test]
 fn a_product_dropped_half_way_gives_everything_back() {
     timely::execute_directly(|worker| {
-        let held = held(worker);
+        let ledger = Ledger::new(worker);
         let mut running = run(worker, &pairs().distinct());
-        running.input.send_batch(&mut rows(100));
+        running.input.send_batch(&mut rows(200));
         running.input.advance_to(1);
-        for _ in 0..200 {
+        // A batcher sorts 16,384 rows at a time, and tells of them then.
+        for _ in 0..3000 {
             worker.step();
         }
         assert!(running.probe.less_than(&1), "it is under way");
+        let all = 0..usize::MAX;
+        let moving = ledger.moving(all.clone()) as usize;
+        assert!(moving > 16384 * 8, "{moving} bytes");
+        assert!(ledger.held(all.clone()) as usize >= moving + 200 * 8);
         let number = running.number;
         drop(running);
         worker.drop_dataflow(number);
         worker.step();
         worker.step();
-        assert_eq!(held.get(), 0);
+        assert_eq!(ledger.held(all), 0);
     });
+}
+
+#[test]
+fn what_takes_most_memory_is_shed_though_it_shows_nothing_yet() {
+    let (compute, tables) = behaviour::start(1);
+    let changes: Vec<_> = rows(5000)
+        .into_iter()
+        .map(|(row, _, diff)| (row, 1, diff))
+        .collect();
+    behaviour::commit(&compute, &tables, &changes, 2);
+    let status = |id| compute.status(DataflowId(id)).expect("a status");
+    compute.install(index(1, &get(TABLES[0]), 1));
+    behaviour::wait("the small one", || status(1).hydrated.then_some(()));
+    let small = status(1).bytes;
+    compute.install(index(2, &pairs(), 1));
+    behaviour::wait("the large one", || (status(2).bytes > small).then_some(()));
+    assert!(!status(2).hydrated);
+    let error = everview_repr::EvalError::new(everview_repr::SqlState::OUT_OF_MEMORY, "too much");
+    assert!(compute.shed(&error));
+    assert_eq!(status(2).suspended.as_deref(), Some("too much"));
+    behaviour::wait("its memory", || (status(2).bytes == 0).then_some(()));
+    assert_eq!((status(1).suspended, status(1).bytes), (None, small));
 }
 
 #[test]
