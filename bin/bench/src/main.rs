@@ -1,5 +1,6 @@
 //! Benchmarks and checks against peers: one subcommand each.
 
+mod copy;
 mod core;
 mod crash;
 mod everview;
@@ -27,6 +28,8 @@ struct Arguments {
 enum Command {
     /// Measure loading, committing, reading and restarting, beside PostgreSQL 15.
     Core(core::Arguments),
+    /// Print what PostgreSQL 15 answers to a script of COPY.
+    Copy(copy::Arguments),
     /// Kill a server with -9 again and again while clients write, and judge what is left.
     Crash(crash::Arguments),
     /// Record what concurrent clients see, with kills between, and check that it is strictly serializable.
@@ -59,6 +62,7 @@ fn run(command: Command) -> Result<bool, Box<dyn std::error::Error>> {
             let result = runtime()?.block_on(core::run(&arguments, &mut io::stdout()));
             result.map_err(|error| -> Box<dyn std::error::Error> { error })
         }
+        Command::Copy(arguments) => runtime()?.block_on(copy::run(&arguments, &mut io::stdout())),
         Command::Crash(arguments) => {
             Ok(runtime()?.block_on(crash::run(&arguments, &mut io::stdout()))?)
         }

@@ -20,6 +20,7 @@ pub mod dml;
 pub mod environment;
 pub mod error;
 mod facts;
+mod keys;
 mod mark;
 mod memory;
 pub mod outcome;

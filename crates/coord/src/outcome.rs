@@ -1,7 +1,8 @@
 //! What statements come to, for a front end to send.
 
+use crate::error::Error;
 use crate::subscribe::Subscription;
-use everview_repr::{RelationDesc, Row, ScalarType};
+use everview_repr::{RelationDesc, Row, ScalarType, SqlState};
 use everview_sql::plan::{CopyOptions, Notice};
 use std::sync::Arc;
 
@@ -23,12 +24,12 @@ pub enum Outcome {
     },
     /// COPY FROM STDIN: the front end feeds what the client sends and then finishes or fails it.
     CopyIn(Box<CopyIn>),
-    /// COPY TO STDOUT: lines already in COPY's format.
+    /// COPY TO STDOUT.
     CopyOut {
         /// How many columns.
         columns: usize,
-        /// The lines, each with its end.
-        lines: CopyOutput,
+        /// What is sent.
+        output: CopyOutput,
         /// The rows behind them.
         tag: String,
     },
@@ -39,8 +40,8 @@ pub enum Outcome {
 /// What COPY TO STDOUT sends.
 #[derive(Debug)]
 pub enum CopyOutput {
-    /// All of it.
-    Lines(Vec<Vec<u8>>),
+    /// These rows, in this format.
+    Rows(Vec<Row>, RelationDesc, CopyOptions),
     /// Changes as they happen, in this format.
     Changes(Box<Subscription>, CopyOptions),
 }
@@ -56,6 +57,13 @@ impl CopyIn {
     /// How many columns the client sends.
     pub fn columns(&self) -> usize {
         self.state.columns()
+    }
+
+    /// The error that the client gave it up for a reason.
+    pub fn given_up(&self, reason: &str) -> Error {
+        let message = format!("COPY from stdin failed: {reason}");
+        self.state
+            .located(Error::new(SqlState::QUERY_CANCELED, message))
     }
 }
 

@@ -4,6 +4,7 @@
 //! served the read, else whole collections. The sequencer lets it commit only if nothing it read has changed since.
 
 use crate::error::Error;
+use crate::keys::KeySet;
 use crate::producers::{Digest, Duplicate};
 use crate::table::{StoredTable, UniqueKey};
 use everview_catalog::Catalog;
@@ -35,6 +36,8 @@ pub enum Read {
 #[derive(Clone, Debug, Default)]
 pub struct ReadSet {
     collections: BTreeMap<GlobalId, Read>,
+    /// By constraint, the keys of rows written ahead, each of which was looked up.
+    ahead: BTreeMap<GlobalId, KeySet>,
 }
 
 impl ReadSet {
@@ -55,14 +58,19 @@ impl ReadSet {
         }
     }
 
-    /// What was read, by table or constraint.
+    /// These are all keys of a unique constraint that were looked up for rows written ahead.
+    pub fn ahead(&mut self, constraint: GlobalId, keys: KeySet) {
+        self.ahead.insert(constraint, keys);
+    }
+
+    /// What was read, by table or constraint, but for rows written ahead.
     pub fn iter(&self) -> impl Iterator<Item = (GlobalId, &Read)> {
         self.collections.iter().map(|(id, read)| (*id, read))
     }
 
     /// Whether nothing was read.
     pub fn is_empty(&self) -> bool {
-        self.collections.is_empty()
+        self.collections.is_empty() && self.ahead.is_empty()
     }
 }
 
@@ -78,7 +86,9 @@ pub struct TableWrites {
     /// By constraint, the row under each key touched: the last one written, none when deleted.
     pub keys: BTreeMap<GlobalId, BTreeMap<Vec<u8>, Option<Row>>>,
     /// By constraint, the keys of rows in chunks.
-    pub chunk_keys: BTreeMap<GlobalId, HashSet<KeyHash>>,
+    pub chunk_keys: BTreeMap<GlobalId, KeySet>,
+    /// The transaction has emptied the table.
+    pub truncated: bool,
 }
 
 /// A transaction's batch: its producer and number, and what the client has sent for it.
@@ -261,7 +271,7 @@ impl Transaction {
                 let row = table.widened(row.clone());
                 unique.key(&row.unpack()).map(|key| key_hash(&key))
             };
-            let hashes: HashSet<KeyHash> = ahead.iter().filter_map(hash).collect();
+            let hashes = KeySet::of(ahead.iter().filter_map(hash));
             writes.keys.insert(id, keys);
             if !hashes.is_empty() {
                 writes.chunk_keys.insert(id, hashes);
@@ -339,7 +349,7 @@ impl TableWrites {
                 && self
                     .chunk_keys
                     .get(&unique.constraint)
-                    .is_some_and(|keys| keys.contains(&key_hash(key)));
+                    .is_some_and(|keys| keys.may_hold(key_hash(key)));
             if in_chunk || self.find(table, unique, key, below, reads)?.is_some() {
                 return Err(table.duplicate(unique, &row));
             }
@@ -381,8 +391,9 @@ pub fn unique_keys<'t>(table: &'t StoredTable, row: &Row) -> Vec<(&'t UniqueKey,
 pub struct WriteSummary {
     /// Tables with any change.
     pub tables: BTreeSet<GlobalId>,
-    /// Keys touched, by constraint.
-    pub keys: BTreeMap<GlobalId, Arc<HashSet<KeyHash>>>,
+    /// Keys touched, by constraint: of rows in the commit, and of those written ahead.
+    keys: BTreeMap<GlobalId, HashSet<KeyHash>>,
+    ahead: BTreeMap<GlobalId, KeySet>,
 }
 
 impl WriteSummary {
@@ -391,39 +402,41 @@ impl WriteSummary {
         let mut summary = WriteSummary::default();
         for (id, table) in writes.iter().filter(|(_, w)| !w.is_empty()) {
             summary.tables.insert(*id);
-            let constraints: BTreeSet<_> = table
-                .keys
-                .keys()
-                .chain(table.chunk_keys.keys())
-                .copied()
-                .collect();
-            for constraint in constraints {
-                let mut keys = table
-                    .chunk_keys
-                    .get(&constraint)
-                    .cloned()
-                    .unwrap_or_default();
-                if let Some(own) = table.keys.get(&constraint) {
-                    keys.extend(own.keys().map(|k| key_hash(k)));
-                }
-                summary.keys.insert(constraint, Arc::new(keys));
+            for (constraint, keys) in &table.keys {
+                let hashes = keys.keys().map(|k| key_hash(k)).collect();
+                summary.keys.insert(*constraint, hashes);
             }
+            let ahead = table.chunk_keys.iter();
+            summary
+                .ahead
+                .extend(ahead.map(|(id, keys)| (*id, keys.clone())));
         }
         summary
     }
 
     /// Whether a transaction that did not see this commit has read what it wrote.
     pub fn conflicts_with(&self, reads: &ReadSet) -> bool {
-        reads.iter().any(|(id, read)| match read {
+        let in_collections = reads.iter().any(|(id, read)| match read {
             Read::All => self.tables.contains(&id),
-            Read::Keys(read) => self.keys.get(&id).is_some_and(|written| {
-                let (small, large) = if read.len() < written.len() {
-                    (read, &**written)
-                } else {
-                    (&**written, read)
-                };
-                small.iter().any(|key| large.contains(key))
-            }),
-        })
+            Read::Keys(read) => {
+                let ahead = self.ahead.get(&id);
+                self.keys
+                    .get(&id)
+                    .is_some_and(|written| meet(read, written))
+                    || ahead.is_some_and(|keys| read.iter().any(|key| keys.may_hold(*key)))
+            }
+        });
+        let in_ahead = |(id, read): (&GlobalId, &KeySet)| {
+            let written = self.keys.get(id);
+            let ahead = self.ahead.get(id);
+            written.is_some_and(|keys| keys.iter().any(|key| read.may_hold(*key)))
+                || ahead.is_some_and(|keys| keys.may_meet(read))
+        };
+        in_collections || reads.ahead.iter().any(in_ahead)
     }
+}
+
+fn meet(a: &HashSet<KeyHash>, b: &HashSet<KeyHash>) -> bool {
+    let (small, large) = if a.len() < b.len() { (a, b) } else { (b, a) };
+    small.iter().any(|key| large.contains(key))
 }

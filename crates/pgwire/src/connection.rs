@@ -261,9 +261,9 @@ impl Connection {
             Outcome::CopyIn(copy) => Ok(Some(self.copy_in(copy).await?)),
             Outcome::CopyOut {
                 columns,
-                lines,
+                output,
                 tag,
-            } => Ok(Some(self.copy_out(columns, lines, tag).await?)),
+            } => Ok(Some(self.copy_out(columns, output, tag).await?)),
             Outcome::Subscribe(mut subscription) => {
                 if describe {
                     self.output.row_description(subscription.desc(), formats);

@@ -2,9 +2,9 @@
 
 use crate::connection::{Attempt, Connection, Failure, watched};
 use crate::message::{Message, malformed};
+use everview_coord::copy::{header_line, write_line};
 use everview_coord::outcome::CopyOutput;
 use everview_coord::{CopyIn, Error};
-use everview_repr::SqlState;
 
 impl Connection {
     /// Takes the client's stream to its end; gives the tag.
@@ -26,10 +26,7 @@ impl Connection {
             match message? {
                 Message::CopyData(bytes) => self.session.feed_copy(copy, &bytes)?,
                 Message::CopyDone => return Ok(()),
-                Message::CopyFail(why) => {
-                    let message = format!("COPY from stdin failed: {why}");
-                    return Err(Error::new(SqlState::QUERY_CANCELED, message).into());
-                }
+                Message::CopyFail(why) => return Err(copy.given_up(&why).into()),
                 // A client may have sent its Sync together with Execute.
                 Message::Flush | Message::Sync => {}
                 Message::Terminate => return Err(Failure::Gone),
@@ -62,13 +59,18 @@ impl Connection {
     pub async fn copy_out(
         &mut self,
         columns: usize,
-        lines: CopyOutput,
+        output: CopyOutput,
         tag: String,
     ) -> Attempt<String> {
         self.output.copy_response(b'H', columns);
-        let tag = match lines {
-            CopyOutput::Lines(lines) => {
-                for line in lines {
+        let mut line = Vec::new();
+        let tag = match output {
+            CopyOutput::Rows(rows, desc, options) => {
+                if let Some(header) = header_line(&desc, &options)? {
+                    self.output.copy_data(&header);
+                }
+                for row in rows {
+                    write_line(&mut line, &desc, &row, &options, &self.formatting)?;
                     self.output.copy_data(&line);
                     self.flush_if_large().await?;
                 }
@@ -76,21 +78,14 @@ impl Connection {
             }
             CopyOutput::Changes(mut subscription, options) => {
                 let desc = subscription.desc().clone();
-                let header = everview_coord::copy::header_line(&desc, &options);
-                header.iter().for_each(|line| self.output.copy_data(line));
+                if let Some(header) = header_line(&desc, &options)? {
+                    self.output.copy_data(&header);
+                }
                 self.flush().await?;
                 let mut sent = 0u64;
-                let mut line = Vec::new();
                 while let Some(rows) = self.changes(&mut subscription).await? {
                     for row in &rows {
-                        line.clear();
-                        everview_coord::copy::push_line(
-                            &mut line,
-                            &desc,
-                            row,
-                            &options,
-                            &self.formatting,
-                        )?;
+                        write_line(&mut line, &desc, row, &options, &self.formatting)?;
                         self.output.copy_data(&line);
                         self.flush_if_large().await?;
                     }

@@ -366,6 +366,10 @@ pub enum CopyPlan {
         columns: Vec<usize>,
         /// For every column not in the input, its default; over no columns.
         defaults: Vec<(usize, ScalarExpr)>,
+        /// WHERE, over the table's columns: rows of which it is not true are left out.
+        filter: Option<ScalarExpr>,
+        /// FREEZE: the transaction must have made or emptied the table.
+        freeze: bool,
         /// The format.
         options: CopyOptions,
     },
@@ -390,6 +394,8 @@ pub enum CopyPlan {
 pub struct CopyOptions {
     /// Text or CSV.
     pub csv: bool,
+    /// The encoding of the client's side.
+    pub encoding: CopyEncoding,
     /// One byte.
     pub delimiter: u8,
     /// What stands for NULL.
@@ -406,6 +412,15 @@ pub struct CopyOptions {
     pub force_not_null: Vec<usize>,
     /// CSV in: columns in which the null string, quoted, is NULL.
     pub force_null: Vec<usize>,
+}
+
+/// ENCODING.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CopyEncoding {
+    /// UTF-8.
+    Utf8,
+    /// ISO 8859-1: a byte a character.
+    Latin1,
 }
 
 /// HEADER.

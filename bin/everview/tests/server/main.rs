@@ -7,7 +7,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod binary;
 mod client;
+mod copy;
 mod first_run;
 mod inside;
 mod limits;

@@ -1,11 +1,11 @@
 //! Rows in COPY's text and CSV formats.
 
 use everview_repr::text::{Formatting, format_with};
-use everview_repr::{Datum, RelationDesc, ScalarType};
+use everview_repr::{RelationDesc, Row};
 use everview_sql::plan::{CopyHeader, CopyOptions};
 
 /// The header line, if the options ask for one.
-pub(crate) fn header(desc: &RelationDesc, options: &CopyOptions) -> Option<Vec<u8>> {
+pub(super) fn header(desc: &RelationDesc, options: &CopyOptions) -> Option<Vec<u8>> {
     if options.header == CopyHeader::None {
         return None;
     }
@@ -15,7 +15,7 @@ pub(crate) fn header(desc: &RelationDesc, options: &CopyOptions) -> Option<Vec<u
             line.push(options.delimiter);
         }
         if options.csv {
-            push_csv(&mut line, name, false, options, i == 0 && desc.arity() == 1)
+            push_csv(&mut line, name, false, options, desc.arity() == 1)
         } else {
             push_text(&mut line, name, options)
         }
@@ -25,15 +25,15 @@ pub(crate) fn header(desc: &RelationDesc, options: &CopyOptions) -> Option<Vec<u
 }
 
 /// Appends a row's line with its newline.
-pub(crate) fn push_row<'d>(
+pub(super) fn push_row(
     line: &mut Vec<u8>,
-    types: &[ScalarType],
-    datums: impl Iterator<Item = Datum<'d>>,
+    desc: &RelationDesc,
+    row: &Row,
     options: &CopyOptions,
     formatting: &Formatting,
 ) {
     let mut text = String::new();
-    for (i, (ty, datum)) in types.iter().zip(datums).enumerate() {
+    for (i, (column, datum)) in desc.columns.iter().zip(row.iter()).enumerate() {
         if i > 0 {
             line.push(options.delimiter);
         }
@@ -42,10 +42,10 @@ pub(crate) fn push_row<'d>(
             continue;
         }
         text.clear();
-        format_with(ty, datum, formatting, &mut text);
+        format_with(&column.ty.scalar, datum, formatting, &mut text);
         if options.csv {
             let force = options.force_quote.contains(&i);
-            push_csv(line, &text, force, options, types.len() == 1);
+            push_csv(line, &text, force, options, desc.arity() == 1);
         } else {
             push_text(line, &text, options);
         }

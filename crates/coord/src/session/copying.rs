@@ -2,11 +2,13 @@
 
 use super::run::Params;
 use super::{Session, in_failed_transaction};
-use crate::copy::{CopyState, format};
+use crate::copy::{Columns, CopyState};
 use crate::error::Error;
 use crate::outcome::{CopyIn, CopyOutput, Outcome};
-use everview_repr::{RelationDesc, Row};
-use everview_sql::plan::{CopyOptions, CopyPlan};
+use crate::table::StoredTable;
+use everview_catalog::catalog::Change;
+use everview_repr::SqlState;
+use everview_sql::plan::CopyPlan;
 
 impl Session {
     pub(super) async fn copy(
@@ -17,14 +19,25 @@ impl Session {
         match plan {
             CopyPlan::From {
                 table,
-                columns,
+                columns: given,
                 mut defaults,
+                mut filter,
+                freeze,
                 options,
             } => {
                 let table = self.writable(table)?;
-                self.bind_all(defaults.iter_mut().map(|(_, e)| e), params);
+                if freeze {
+                    self.check_freeze(&table)?;
+                }
+                let exprs = defaults.iter_mut().map(|(_, e)| e).chain(&mut filter);
+                self.bind_all(exprs, params);
                 let formatting = self.input_formatting();
-                let state = CopyState::new(table, columns, defaults, options, formatting);
+                let columns = Columns {
+                    given,
+                    defaults,
+                    filter,
+                };
+                let state = CopyState::new(table, columns, options, formatting);
                 Ok(Outcome::CopyIn(Box::new(CopyIn {
                     state,
                     single: false,
@@ -32,49 +45,46 @@ impl Session {
             }
             CopyPlan::To { select, options } => {
                 let rows = self.select(&select, None, params).await?;
-                let lines = self.copy_lines(&select.desc, &rows, &options);
                 let tag = format!("COPY {}", rows.len());
-                let columns = select.desc.arity();
+                let desc = select.desc;
                 Ok(Outcome::CopyOut {
-                    columns,
-                    lines: CopyOutput::Lines(lines),
+                    columns: desc.arity(),
+                    output: CopyOutput::Rows(rows, desc, options),
                     tag,
                 })
             }
             CopyPlan::Subscribe { subscribe, options } => {
                 let subscription = self.subscribe(*subscribe, params)?;
                 let columns = subscription.desc.arity();
-                let lines = CopyOutput::Changes(Box::new(subscription), options);
                 Ok(Outcome::CopyOut {
                     columns,
-                    lines,
+                    output: CopyOutput::Changes(Box::new(subscription), options),
                     tag: "COPY".to_string(),
                 })
             }
         }
     }
 
-    /// Rows as lines of COPY's formats.
-    pub fn copy_lines(
-        &self,
-        desc: &RelationDesc,
-        rows: &[Row],
-        options: &CopyOptions,
-    ) -> Vec<Vec<u8>> {
-        let types: Vec<_> = desc.columns.iter().map(|c| c.ty.scalar.clone()).collect();
-        let formatting = self.formatting();
-        let mut lines: Vec<Vec<u8>> = format::header(desc, options).into_iter().collect();
-        for row in rows {
-            let mut line = Vec::new();
-            format::push_row(&mut line, &types, row.iter(), options, &formatting);
-            lines.push(line);
+    /// FREEZE changes nothing here, where no row ever has to be frozen; but what PostgreSQL refuses is refused.
+    fn check_freeze(&mut self, table: &StoredTable) -> Result<(), Error> {
+        let transaction = self.transaction()?;
+        let created = |change: &Change| {
+            change.old.is_none() && change.new.as_ref().is_some_and(|new| new.id == table.id)
+        };
+        if transaction.table(table.id).truncated || transaction.catalog_changes.iter().any(created)
+        {
+            return Ok(());
         }
-        lines
+        let message = "cannot perform COPY FREEZE because the table was not created or truncated in the current subtransaction";
+        Err(Error::new(
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            message,
+        ))
     }
 
     /// Takes a piece of a COPY's input; it may end anywhere.
     pub fn feed_copy(&mut self, copy: &mut CopyIn, bytes: &[u8]) -> Result<(), Error> {
-        self.check_interrupt()?;
+        self.check_interrupt().map_err(|e| copy.state.located(e))?;
         copy.state.feed(bytes)?;
         if let Some(batch) = self.batch() {
             batch.stream(bytes);
@@ -112,7 +122,7 @@ impl Session {
             self.commit().await?;
         }
         self.note_activity(None);
-        Ok(format!("COPY {}", copy.state.rows()))
+        Ok(format!("COPY {}", copy.state.count()))
     }
 
     /// Gives a COPY up, after an error of [`Session::feed_copy`] or because the client says so.

@@ -75,7 +75,9 @@ impl Session {
                 ty,
             };
             let rows = self.read(all, None).await?;
-            dml::delete(self.transaction()?, &table, rows)?;
+            let transaction = self.transaction()?;
+            dml::delete(transaction, &table, rows)?;
+            transaction.table(id).truncated = true;
         }
         Ok(Outcome::Done("TRUNCATE TABLE".to_string()))
     }

@@ -1,27 +1,34 @@
-//! COPY: what is copied and in which format.
+//! COPY: what is copied. In which format says `copy_options`.
 
 use crate::dml::Target;
 use crate::error::PlanError;
 use crate::names::{self, Name, fold};
-use crate::parse::{Copy, CopyOption, CopySource, CopyValue};
-use crate::plan::{CopyHeader, CopyOptions, CopyPlan, Finishing, SelectPlan};
-use crate::planner::Planner;
+use crate::parse::{Copy, CopyOption, CopySource};
+use crate::plan::{CopyOptions, CopyPlan, Finishing, SelectPlan};
+use crate::planner::{ExprContext, Planner};
 use crate::query::limit::to_plain_scalar;
-use everview_expr::{Id, RelExpr, RelationType};
+use crate::scope::{Env, Frame};
+use everview_expr::{Id, RelExpr, RelationType, ScalarExpr};
 use everview_repr::{RelationDesc, SqlState};
-use sqlparser::ast::Ident;
+use sqlparser::ast::{Expr, Ident};
+
+mod options;
+
+use options::Options;
 
 pub(crate) fn plan(planner: &mut Planner<'_>, copy: &Copy) -> Result<CopyPlan, PlanError> {
     let Copy {
         source,
         to,
         options,
+        filter,
     } = copy;
     match source {
-        CopySource::Table { name, columns } if !to => from(planner, name, columns, options),
+        CopySource::Table { name, columns } if !to => {
+            from(planner, name, columns, options, filter.as_deref())
+        }
         CopySource::Table { name, columns } => {
-            let select = table(planner, name, columns)?;
-            let options = read_options(options, &select.desc, true)?;
+            let (select, options) = table(planner, name, columns, options)?;
             Ok(CopyPlan::To {
                 select: Box::new(select),
                 options,
@@ -29,7 +36,7 @@ pub(crate) fn plan(planner: &mut Planner<'_>, copy: &Copy) -> Result<CopyPlan, P
         }
         CopySource::Query { query, as_of } => {
             let select = planner.select_plan(query, as_of.as_deref())?;
-            let options = read_options(options, &select.desc, true)?;
+            let options = Options::read(options, true)?.of_query(&select.desc)?;
             Ok(CopyPlan::To {
                 select: Box::new(select),
                 options,
@@ -37,8 +44,8 @@ pub(crate) fn plan(planner: &mut Planner<'_>, copy: &Copy) -> Result<CopyPlan, P
         }
         CopySource::Subscribe(subscribe) => {
             let subscribe = planner.subscribe(subscribe)?;
-            let options =
-                read_options(options, &crate::statement::subscribe_desc(&subscribe), true)?;
+            let desc = crate::statement::subscribe_desc(&subscribe);
+            let options = Options::read(options, true)?.of_query(&desc)?;
             Ok(CopyPlan::Subscribe {
                 subscribe: Box::new(subscribe),
                 options,
@@ -52,28 +59,47 @@ fn from(
     name: &Name,
     columns: &[Ident],
     options: &[CopyOption],
+    filter: Option<&Expr>,
 ) -> Result<CopyPlan, PlanError> {
     let target = planner.target(name, "copy to").map_err(|mut e| {
         if e.code == SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE {
             e.code = SqlState::WRONG_OBJECT_TYPE;
         }
+        e.position = None;
         e
     })?;
-    let positions = column_positions(&target.desc, &target.object.name, columns)?;
+    let filter = filter.map(|f| condition(planner, &target, f)).transpose()?;
+    let options = Options::read(options, false)?;
+    let freeze = options.freeze;
+    let relation = Some(target.object.name.as_str());
+    let positions = column_positions(&target.desc, relation, columns)?;
+    let options = options.of_table(relation, &target.desc, &positions)?;
     let defaults = defaults(planner, &target, &positions)?;
-    let input = RelationDesc {
-        columns: positions
-            .iter()
-            .map(|&c| target.desc.columns[c].clone())
-            .collect(),
-        keys: vec![],
-    };
-    let options = read_options(options, &input, false)?;
     Ok(CopyPlan::From {
         table: target.object.id,
         columns: positions,
         defaults,
+        filter,
+        freeze,
         options,
+    })
+}
+
+/// WHERE over the table's row.
+fn condition(
+    planner: &mut Planner<'_>,
+    target: &Target,
+    filter: &Expr,
+) -> Result<ScalarExpr, PlanError> {
+    let schema = planner.schema_name(&target.object);
+    let scope = target.scope(None, schema);
+    let env = Env::EMPTY.with(Frame::Row(&scope));
+    let cx = ExprContext::plain(&env, "COPY FROM WHERE conditions");
+    let value = planner.expr(filter, &cx)?;
+    let value = planner.coerce_boolean(value, "WHERE")?;
+    to_plain_scalar(&value.expr).ok_or_else(|| {
+        let message = "cannot use subquery in COPY FROM WHERE condition";
+        PlanError::new(SqlState::FEATURE_NOT_SUPPORTED, message)
     })
 }
 
@@ -82,7 +108,7 @@ fn defaults(
     planner: &mut Planner<'_>,
     target: &Target,
     given: &[usize],
-) -> Result<Vec<(usize, everview_expr::ScalarExpr)>, PlanError> {
+) -> Result<Vec<(usize, ScalarExpr)>, PlanError> {
     let mut out = Vec::new();
     for (i, column) in target
         .table
@@ -104,7 +130,8 @@ fn table(
     planner: &mut Planner<'_>,
     name: &Name,
     columns: &[Ident],
-) -> Result<SelectPlan, PlanError> {
+    options: &[CopyOption],
+) -> Result<(SelectPlan, CopyOptions), PlanError> {
     let object = names::resolve(planner.catalog, planner.search_path, name)
         .map_err(|mut e| {
             e.position = None;
@@ -121,7 +148,10 @@ fn table(
         )
         .with_hint("Try the COPY (SELECT ...) TO variant."));
     }
-    let positions = column_positions(&desc, &object.name, columns)?;
+    let options = Options::read(options, true)?;
+    let relation = Some(object.name.as_str());
+    let positions = column_positions(&desc, relation, columns)?;
+    let options = options.of_table(relation, &desc, &positions)?;
     let ty = RelationType {
         columns: desc.types(),
         keys: desc.keys.clone(),
@@ -139,18 +169,20 @@ fn table(
         project: positions,
         ..Finishing::default()
     };
-    Ok(SelectPlan {
+    let select = SelectPlan {
         expr,
         finishing,
         desc: shown,
         depends_on: [object.id].into(),
         as_of: None,
-    })
+    };
+    Ok((select, options))
 }
 
+/// Positions of columns that are named, of all if none is.
 fn column_positions(
     desc: &RelationDesc,
-    relation: &str,
+    relation: Option<&str>,
     columns: &[Ident],
 ) -> Result<Vec<usize>, PlanError> {
     if columns.is_empty() {
@@ -160,7 +192,8 @@ fn column_positions(
     for column in columns {
         let name = fold(column);
         let Some(at) = desc.position(&name) else {
-            let message = format!("column \"{name}\" of relation \"{relation}\" does not exist");
+            let of = relation.map(|r| format!(" of relation \"{r}\""));
+            let message = format!("column \"{name}\"{} does not exist", of.unwrap_or_default());
             return Err(PlanError::new(SqlState::UNDEFINED_COLUMN, message));
         };
         if out.contains(&at) {
@@ -170,221 +203,4 @@ fn column_positions(
         out.push(at);
     }
     Ok(out)
-}
-
-fn invalid(message: impl Into<String>) -> PlanError {
-    PlanError::new(SqlState::INVALID_PARAMETER_VALUE, message)
-}
-
-/// The options with their defaults; `desc` are the columns copied.
-fn read_options(
-    options: &[CopyOption],
-    desc: &RelationDesc,
-    to: bool,
-) -> Result<CopyOptions, PlanError> {
-    let mut seen: Vec<&str> = Vec::new();
-    let mut csv = false;
-    for option in options {
-        if seen.contains(&option.name.as_str()) {
-            return Err(PlanError::syntax("conflicting or redundant options").at(option.position));
-        }
-        seen.push(&option.name);
-        if option.name == "format" {
-            csv = format(option)?;
-        }
-    }
-    let mut out = CopyOptions {
-        csv,
-        delimiter: if csv { b',' } else { b'\t' },
-        null: if csv {
-            String::new()
-        } else {
-            "\\N".to_string()
-        },
-        header: CopyHeader::None,
-        quote: b'"',
-        escape: b'"',
-        force_quote: vec![],
-        force_not_null: vec![],
-        force_null: vec![],
-    };
-    let mut escape = None;
-    for option in options {
-        match option.name.as_str() {
-            "format" => {}
-            "delimiter" => out.delimiter = one_byte(option, "delimiter")?,
-            "null" => out.null = text(option)?,
-            "header" => out.header = header(option, to)?,
-            "quote" if !csv => return Err(csv_only("quote")),
-            "quote" => out.quote = one_byte(option, "quote")?,
-            "escape" if !csv => return Err(csv_only("escape")),
-            "escape" => escape = Some(one_byte(option, "escape")?),
-            "force_quote" => {
-                force_allowed(csv && to, "force quote", csv, to)?;
-                out.force_quote = columns(option, desc)?;
-            }
-            "force_not_null" => {
-                force_allowed(csv && !to, "force not null", csv, to)?;
-                out.force_not_null = columns(option, desc)?;
-            }
-            "force_null" => {
-                force_allowed(csv && !to, "force null", csv, to)?;
-                out.force_null = columns(option, desc)?;
-            }
-            "encoding" => {
-                let name = text(option)?;
-                if !["utf8", "utf-8", "unicode"].contains(&name.to_lowercase().as_str()) {
-                    return Err(
-                        PlanError::unsupported(format!("COPY with ENCODING '{name}'"))
-                            .at(option.position),
-                    );
-                }
-            }
-            "freeze" => return Err(PlanError::unsupported("COPY with FREEZE").at(option.position)),
-            other => {
-                return Err(
-                    PlanError::syntax(format!("option \"{other}\" not recognized"))
-                        .at(option.position),
-                );
-            }
-        }
-    }
-    out.escape = escape.unwrap_or(out.quote);
-    check_options(&out)?;
-    Ok(out)
-}
-
-fn format(option: &CopyOption) -> Result<bool, PlanError> {
-    match text(option)?.as_str() {
-        "csv" => Ok(true),
-        "text" => Ok(false),
-        "binary" => Err(PlanError::unsupported("COPY with FORMAT binary").at(option.position)),
-        other => {
-            Err(invalid(format!("COPY format \"{other}\" not recognized")).at(option.position))
-        }
-    }
-}
-
-fn check_options(options: &CopyOptions) -> Result<(), PlanError> {
-    let CopyOptions {
-        csv,
-        delimiter,
-        null,
-        header: _,
-        quote,
-        ..
-    } = options;
-    if [b'\n', b'\r'].contains(delimiter) {
-        return Err(invalid(
-            "COPY delimiter cannot be newline or carriage return",
-        ));
-    }
-    if null.contains(['\n', '\r']) {
-        return Err(invalid(
-            "COPY null representation cannot use newline or carriage return",
-        ));
-    }
-    if !csv && b"\\.abcdefghijklmnopqrstuvwxyz0123456789".contains(delimiter) {
-        return Err(invalid(format!(
-            "COPY delimiter cannot be \"{}\"",
-            *delimiter as char
-        )));
-    }
-    if *csv && delimiter == quote {
-        return Err(invalid("COPY delimiter and quote must be different"));
-    }
-    if null.as_bytes().contains(delimiter) {
-        return Err(invalid(
-            "COPY delimiter must not appear in the NULL specification",
-        ));
-    }
-    if *csv && null.as_bytes().contains(quote) {
-        return Err(invalid(
-            "CSV quote character must not appear in the NULL specification",
-        ));
-    }
-    Ok(())
-}
-
-fn csv_only(what: &str) -> PlanError {
-    PlanError::new(
-        SqlState::FEATURE_NOT_SUPPORTED,
-        format!("COPY {what} available only in CSV mode"),
-    )
-}
-
-fn force_allowed(allowed: bool, what: &str, csv: bool, to: bool) -> Result<(), PlanError> {
-    if allowed {
-        return Ok(());
-    }
-    let message = match (csv, to) {
-        (false, _) => format!("COPY {what} available only in CSV mode"),
-        (true, true) => format!("COPY {what} only available using COPY FROM"),
-        (true, false) => format!("COPY {what} only available using COPY TO"),
-    };
-    Err(PlanError::new(SqlState::FEATURE_NOT_SUPPORTED, message))
-}
-
-fn text(option: &CopyOption) -> Result<String, PlanError> {
-    match &option.value {
-        CopyValue::Text(text) => Ok(text.clone()),
-        _ => Err(
-            PlanError::syntax(format!("{} requires a parameter", option.name)).at(option.position),
-        ),
-    }
-}
-
-fn one_byte(option: &CopyOption, what: &str) -> Result<u8, PlanError> {
-    match text(option)?.as_bytes() {
-        [byte] => Ok(*byte),
-        _ => Err(PlanError::new(
-            if what == "delimiter" {
-                SqlState::FEATURE_NOT_SUPPORTED
-            } else {
-                SqlState::INVALID_PARAMETER_VALUE
-            },
-            format!("COPY {what} must be a single one-byte character"),
-        )),
-    }
-}
-
-fn header(option: &CopyOption, to: bool) -> Result<CopyHeader, PlanError> {
-    match &option.value {
-        CopyValue::None => Ok(CopyHeader::Skip),
-        CopyValue::Text(text) => match text.to_lowercase().as_str() {
-            "true" | "on" | "1" => Ok(CopyHeader::Skip),
-            "false" | "off" | "0" => Ok(CopyHeader::None),
-            "match" if to => Err(PlanError::new(
-                SqlState::FEATURE_NOT_SUPPORTED,
-                "cannot use \"match\" with HEADER in COPY TO",
-            )),
-            "match" => Ok(CopyHeader::Match),
-            _ => Err(PlanError::syntax(
-                "header requires a Boolean value or \"match\"",
-            )),
-        },
-        _ => Err(PlanError::syntax(
-            "header requires a Boolean value or \"match\"",
-        )),
-    }
-}
-
-/// Positions among the columns copied.
-fn columns(option: &CopyOption, desc: &RelationDesc) -> Result<Vec<usize>, PlanError> {
-    match &option.value {
-        CopyValue::Star => Ok((0..desc.arity()).collect()),
-        CopyValue::Columns(columns) => columns
-            .iter()
-            .map(|c| {
-                desc.position(&fold(c)).ok_or_else(|| {
-                    let message = format!("column \"{}\" is not copied", fold(c));
-                    PlanError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(names::at(c))
-                })
-            })
-            .collect(),
-        _ => Err(PlanError::syntax(format!(
-            "argument to option \"{}\" must be a list of column names",
-            option.name
-        ))),
-    }
 }

@@ -61,13 +61,19 @@ impl Input<'_> {
             return Err(self.unexpected());
         }
         let options = self.copy_options()?;
-        if self.is(0, "where") {
-            return Err(PlanError::unsupported("COPY FROM ... WHERE").at(self.position()));
-        }
+        let position = self.position();
+        let filter = match self.take(&["where"]) {
+            true if !from => {
+                return Err(PlanError::syntax("WHERE clause not allowed with COPY TO").at(position));
+            }
+            true => Some(Box::new(self.expr()?)),
+            false => None,
+        };
         Ok(Statement::Copy(Box::new(Copy {
             source,
             to: !from,
             options,
+            filter,
         })))
     }
 
@@ -106,16 +112,25 @@ impl Input<'_> {
     }
 
     fn copy_options(&mut self) -> Result<Vec<CopyOption>, PlanError> {
-        let with = self.take(&["with"]);
-        if self.take_token(&Token::LParen) {
-            return self.new_options();
-        }
         let mut options = Vec::new();
+        let position = self.position();
+        // Older than the oldest syntax, and still PostgreSQL's.
+        if self.take(&["using", "delimiters"]) || self.take(&["delimiters"]) {
+            let value = CopyValue::Text(self.string()?);
+            let name = "delimiter".to_string();
+            options.push(CopyOption {
+                name,
+                value,
+                position,
+            });
+        }
+        self.take(&["with"]);
+        if self.take_token(&Token::LParen) {
+            options.extend(self.new_options()?);
+            return Ok(options);
+        }
         while let Some(option) = self.old_option()? {
             options.push(option);
-        }
-        if with && options.is_empty() {
-            return Err(self.unexpected());
         }
         Ok(options)
     }
@@ -191,7 +206,7 @@ impl Input<'_> {
                     Some(_) => "force_null",
                     None => return Err(self.unexpected()),
                 };
-                if self.take_token(&Token::Mul) {
+                if name == "force_quote" && self.take_token(&Token::Mul) {
                     return Ok(option(name, CopyValue::Star));
                 }
                 let mut columns = vec![self.ident()?];

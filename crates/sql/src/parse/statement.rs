@@ -229,6 +229,7 @@ pub(crate) struct Copy {
     pub source: CopySource,
     pub to: bool,
     pub options: Vec<CopyOption>,
+    pub filter: Option<Box<Expr>>,
 }
 
 /// What COPY copies.
