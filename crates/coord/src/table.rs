@@ -12,7 +12,7 @@ use everview_catalog::Catalog;
 use everview_catalog::object::{ConstraintKind, Object, ObjectKind, Table, TableColumn};
 use everview_expr::ScalarExpr;
 use everview_repr::{
-    Datum, Diff, GlobalId, RelationDesc, Row, RowArena, SqlState, Timestamp, key, text,
+    ColumnDesc, Datum, Diff, GlobalId, RelationDesc, Row, RowArena, SqlState, Timestamp, key, text,
 };
 
 /// A table compiled for writing.
@@ -178,25 +178,18 @@ impl StoredTable {
 
     /// Checks NOT NULL and CHECK of a new row.
     pub fn check(&self, row: &Row) -> Result<(), Error> {
-        let datums = row.unpack();
-        for (column, datum) in self.desc.columns.iter().zip(&datums) {
-            if let Datum::Error(error) = datum {
-                return Err(error.to_error().into());
-            }
-            if datum.is_null() && !column.ty.nullable {
-                let message = format!(
-                    "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
-                    column.name, self.name
-                );
-                let object = ErrorObject {
-                    column: Some(column.name.clone()),
-                    ..self.object()
-                };
-                return Err(Error::new(SqlState::NOT_NULL_VIOLATION, message)
-                    .with_detail(self.failing_row(&datums))
-                    .about(object));
+        let columns = self.desc.columns.iter().zip(row.iter());
+        for (column, datum) in columns {
+            match datum {
+                Datum::Error(error) => return Err(error.to_error().into()),
+                Datum::Null if !column.ty.nullable => return Err(self.null_in(column, row)),
+                _ => {}
             }
         }
+        if self.checks.is_empty() {
+            return Ok(());
+        }
+        let datums = row.unpack();
         let arena = RowArena::new();
         for (name, check) in &self.checks {
             match check.eval(&datums, &arena) {
@@ -218,6 +211,20 @@ impl StoredTable {
             }
         }
         Ok(())
+    }
+
+    fn null_in(&self, column: &ColumnDesc, row: &Row) -> Error {
+        let message = format!(
+            "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
+            column.name, self.name
+        );
+        let object = ErrorObject {
+            column: Some(column.name.clone()),
+            ..self.object()
+        };
+        Error::new(SqlState::NOT_NULL_VIOLATION, message)
+            .with_detail(self.failing_row(&row.unpack()))
+            .about(object)
     }
 
     /// The error for a second row under a key.

@@ -375,7 +375,6 @@ fn part_text(part: &ReducePart) -> String {
             format!("Accumulable over distinct ({})", aggregates(a))
         }
         ReducePart::Extrema { aggregates: a } => format!("Sought in order ({})", aggregates(a)),
-        ReducePart::AppendOnlyExtrema(a) => format!("Append-only extrema ({})", aggregates(a)),
         ReducePart::First(exprs) => format!("Least identity ({})", list(exprs)),
         ReducePart::WholeGroup(a) => format!("Whole group ({})", aggregates(a)),
     }

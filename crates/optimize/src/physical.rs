@@ -267,7 +267,7 @@ pub struct ReducePlan {
 pub enum ReducePart {
     /// Only that the group is there.
     Distinct,
-    /// Aggregates in the diff of an arrangement of keys.
+    /// Aggregates in the diff of an arrangement of keys; least and greatest among them where the input never retracts.
     Accumulable(Vec<AggregateExpr>),
     /// Aggregates in the diff of an arrangement of keys, over the distinct rows of their arguments. They are equal
     /// in arguments and filter.
@@ -277,8 +277,6 @@ pub enum ReducePart {
         /// The aggregates, equal in argument and filter.
         aggregates: Vec<AggregateExpr>,
     },
-    /// Least and greatest of any arguments over rows that are never retracted: only the winners are kept.
-    AppendOnlyExtrema(Vec<AggregateExpr>),
     /// The least, by identity, of the packed rows of these expressions.
     First(Vec<ScalarExpr>),
     /// Aggregates over the whole group, read again at each change.

@@ -240,7 +240,6 @@ fn reduce_plan(reduce: &mut ReducePlan, f: &mut impl FnMut(&mut ScalarExpr)) {
             ReducePart::Distinct => {}
             ReducePart::Accumulable(list)
             | ReducePart::AccumulableDistinct(list)
-            | ReducePart::AppendOnlyExtrema(list)
             | ReducePart::WholeGroup(list)
             | ReducePart::Extrema { aggregates: list } => aggregates(list),
             ReducePart::First(_) => {}

@@ -1,7 +1,7 @@
 //! Arrangements: ordered indexes that workers maintain and operators and sessions share.
 //!
 //! An arrangement maps (key bytes, value bytes) to times and diffs. [`pack`] turns a stream of records
-//! into key and value bytes, [`arrange`] distributes them by key and keeps them in a spine of shared
+//! into key and value bytes, [`presum`] sums what needs no values on the way, [`arrange`] distributes them by key and keeps them in a spine of shared
 //! batches, [`import`] brings an arrangement into another dataflow, [`publish`] shows it to other
 //! threads, and [`group`] reads one key's values in order, forwards and backwards, as of any time.
 //!
@@ -11,6 +11,7 @@
 pub mod group;
 pub mod hash;
 pub mod pack;
+pub mod presum;
 pub mod publish;
 
 #[cfg(test)]

@@ -28,6 +28,19 @@ pub struct Order {
 }
 
 impl Order {
+    /// An order in which the answer comes first forwards.
+    pub fn forward(aggregate: &AggregateExpr) -> Order {
+        let max = aggregate.kind() == AggregateKind::Max;
+        let order = Order::of(aggregate);
+        Order {
+            direction: Direction::Forward,
+            descending: max,
+            // A key that descends is not decoded.
+            identity: max || order.identity,
+            ..order
+        }
+    }
+
     /// The order that an aggregate seeks in.
     pub fn of(aggregate: &AggregateExpr) -> Order {
         let scalar = aggregate

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use everview_expr::aggregate::AggregateInput;
+use everview_expr::aggregate::{Accumulator, AggregateInput};
 use everview_expr::{AggregateExpr, MapFilterProject, ScalarExpr};
 use everview_optimize::physical::{ReducePart, ReducePlan};
 use everview_repr::{Datum, EvalError, Packer, Row, RowArena, RowRef, SqlState, key, row};
@@ -16,14 +16,15 @@ use super::context::Context;
 use super::extrema::{Order, behind};
 use super::scratch::{Scratch, encode_key};
 use super::streams::{Collection, Rows, transform};
-use super::sums::Sums;
+use super::sums::{State, Summand, Sums};
 use super::whole;
 use crate::arrange::group::Direction;
 use crate::arrange::pack::pack;
+use crate::arrange::presum::{Presummer, presum};
 use crate::arrange::{arrange, arrange_in_place, localize};
 use crate::health::Health;
 use crate::layout::{Diff, Packed};
-use crate::operators::{Accumulate, Seek, Whole, extrema_append_only, reduce_total};
+use crate::operators::{Accumulate, Seek, Whole, reduce_total};
 
 /// A group: its key bytes and results.
 pub type Keyed = (Vec<u8>, Row);
@@ -87,7 +88,6 @@ fn part_width(part: &ReducePart) -> usize {
         ReducePart::Accumulable(aggregates)
         | ReducePart::AccumulableDistinct(aggregates)
         | ReducePart::Extrema { aggregates }
-        | ReducePart::AppendOnlyExtrema(aggregates)
         | ReducePart::WholeGroup(aggregates) => aggregates.len(),
         ReducePart::First(exprs) => exprs.len(),
     }
@@ -149,18 +149,7 @@ impl<'s> Parts<'s, '_> {
                 pieces.push(self.accumulable_distinct(aggregates));
             }
             ReducePart::Extrema { aggregates } => {
-                pieces.extend(
-                    aggregates
-                        .iter()
-                        .map(|aggregate| self.extremum(aggregate, false)),
-                );
-            }
-            ReducePart::AppendOnlyExtrema(aggregates) => {
-                pieces.extend(
-                    aggregates
-                        .iter()
-                        .map(|aggregate| self.extremum(aggregate, true)),
-                );
+                pieces.extend(aggregates.iter().map(|aggregate| self.extremum(aggregate)));
             }
             ReducePart::First(exprs) => pieces.push(self.first(exprs)),
             ReducePart::WholeGroup(aggregates) => {
@@ -233,29 +222,39 @@ impl<'s> Parts<'s, '_> {
     }
 
     fn accumulable(&mut self, aggregates: &[AggregateExpr]) -> Groups<'s> {
-        let packed = self.pack(
-            aggregates.to_vec(),
-            "accumulable",
-            |aggregates, datums, arena, _, _, diff| {
-                let mut sums = Sums::new(diff, aggregates.len());
-                for (aggregate, sum) in aggregates.iter().zip(&mut sums.accumulators) {
-                    aggregate.accumulate(sum, datums, diff, arena);
-                }
-                sums
-            },
-        );
-        self.finish(packed, aggregates, "accumulable")
+        let summands: Vec<Summand> = aggregates.iter().map(Summand::of).collect();
+        let context = (self.key.to_vec(), summands.clone());
+        let health = Arc::clone(self.health);
+        let mut scratch = Scratch::default();
+        let (mut key, mut bytes) = (Vec::new(), Vec::new());
+        let logic = move |row: Row, diff, sums: &mut Presummer<'_, Sums>| {
+            let summed = health.run(|| {
+                let context = (&context, &row);
+                scratch.run(&context, |((exprs, summands), row), datums, arena, _| {
+                    datums.extend(row.iter());
+                    encode_key(&mut key, exprs, datums, arena)?;
+                    sums.add(&key, |sum| {
+                        sum.add(summands, datums, diff, arena, &mut bytes)
+                    });
+                    Ok(())
+                })
+            });
+            summed.unwrap_or(Ok(()))
+        };
+        let name = format!("{} sum accumulable", self.name);
+        let (packed, errs) = presum(self.rows.clone(), &name, logic);
+        self.errs.push(errs);
+        self.finish(packed, summands, "accumulable")
     }
 
     /// The results of groups from their sums.
     fn finish(
         &self,
         packed: Stream<'s, u64, Packed<u64, Sums>>,
-        aggregates: &[AggregateExpr],
+        summands: Vec<Summand>,
         name: &str,
     ) -> Groups<'s> {
         let name = format!("{} {name}", self.name);
-        let aggregates = aggregates.to_vec();
         let health = Arc::clone(self.health);
         let mut scratch = Scratch::default();
         let emit = move |key: &[u8], sums: &Sums, output: &mut Vec<(Keyed, i64)>| {
@@ -263,13 +262,13 @@ impl<'s> Parts<'s, '_> {
                 return;
             }
             let row = health.run(|| {
-                let context = (&aggregates, sums);
-                scratch.run(&context, |(aggregates, sums), _, arena, packer| {
-                    for (aggregate, sum) in aggregates.iter().zip(&sums.accumulators) {
-                        packer.push(match sums.rows {
-                            1.. => sum.finish(aggregate.func, arena),
-                            _ => arena.error(&negative()),
-                        });
+                let context = (&summands, sums);
+                scratch.run(&context, |(summands, sums), _, arena, packer| {
+                    for (summand, state) in summands.iter().zip(&sums.states) {
+                        match sums.rows {
+                            1.. => summand.finish(state, arena, packer),
+                            _ => packer.push(arena.error(&negative())),
+                        }
                     }
                     packer.finish()
                 })
@@ -335,24 +334,30 @@ impl<'s> Parts<'s, '_> {
                   diff: i64,
                   packer: &mut crate::arrange::pack::Packer<'_, u64, Sums, Row>| {
                 health.run(|| {
-                    let mut sums = Sums::new(diff, members.len());
                     let args = args.unpack();
-                    for (aggregate, sum) in members.iter().zip(&mut sums.accumulators) {
+                    let states = members.iter().map(|aggregate| {
+                        let mut sum = Accumulator::default();
                         match (kind, args.first()) {
                             (SKIPPED, _) => {}
                             (FAILED, Some(Datum::Error(error))) => sum.add_error(*error, diff),
                             _ => sum.add(aggregate.func, &args, diff),
                         }
-                    }
+                        State::Sum(sum)
+                    });
+                    let sums = Sums {
+                        rows: diff,
+                        states: states.collect(),
+                    };
                     packer.push(&key, &[], time, sums);
                 });
             };
         let (packed, errs) = pack(distinct, &format!("{name} pack"), logic);
         self.errs.push(errs);
-        self.finish(packed, aggregates, "accumulable distinct")
+        let summands = aggregates.iter().cloned().map(Summand::Sum).collect();
+        self.finish(packed, summands, "accumulable distinct")
     }
 
-    fn extremum(&mut self, aggregate: &AggregateExpr, append_only: bool) -> Groups<'s> {
+    fn extremum(&mut self, aggregate: &AggregateExpr) -> Groups<'s> {
         let order = Order::of(aggregate);
         let direction = order.direction;
         let context = (aggregate.clone(), order.clone());
@@ -374,9 +379,6 @@ impl<'s> Parts<'s, '_> {
                 output.push(((key.to_vec(), row), 1));
             };
         let name = format!("{} extremum", self.name);
-        if append_only {
-            return extrema_append_only(packed, &name, direction, 1, emit);
-        }
         reduce_total(
             localize(arrange(packed, &name)),
             &name,

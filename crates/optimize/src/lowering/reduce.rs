@@ -65,7 +65,7 @@ fn joins_part(part: &ReducePart, aggregate: &AggregateExpr, append_only: bool) -
         (ReducePart::AccumulableDistinct(members), AggregateKind::Accumulable) => {
             aggregate.distinct && same_input(members)
         }
-        (ReducePart::AppendOnlyExtrema(_), AggregateKind::Min | AggregateKind::Max) => append_only,
+        (ReducePart::Accumulable(_), AggregateKind::Min | AggregateKind::Max) => append_only,
         (ReducePart::Extrema { aggregates }, AggregateKind::Min | AggregateKind::Max) => {
             same_input(aggregates)
         }
@@ -78,9 +78,7 @@ fn new_part(aggregate: &AggregateExpr, append_only: bool) -> ReducePart {
     match kind(aggregate) {
         AggregateKind::Accumulable if aggregate.distinct => ReducePart::AccumulableDistinct(vec![]),
         AggregateKind::Accumulable => ReducePart::Accumulable(vec![]),
-        AggregateKind::Min | AggregateKind::Max if append_only => {
-            ReducePart::AppendOnlyExtrema(vec![])
-        }
+        AggregateKind::Min | AggregateKind::Max if append_only => ReducePart::Accumulable(vec![]),
         AggregateKind::Min | AggregateKind::Max => ReducePart::Extrema { aggregates: vec![] },
         AggregateKind::WholeGroup => ReducePart::WholeGroup(vec![]),
     }
@@ -93,7 +91,6 @@ fn members(part: &mut ReducePart) -> &mut Vec<AggregateExpr> {
         | ReducePart::Extrema {
             aggregates: members,
         }
-        | ReducePart::AppendOnlyExtrema(members)
         | ReducePart::WholeGroup(members) => members,
         ReducePart::Distinct | ReducePart::First(_) => unreachable!("not made for an aggregate"),
     }

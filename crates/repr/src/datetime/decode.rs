@@ -4,6 +4,7 @@
 //! field a number is depends on its length and on what is already known.
 
 use super::calendar::{civil_from_days, days_from_civil, days_in_month};
+use super::iso;
 use super::fields::{self, Field, Kind};
 use super::keywords::{self, Unit, Word};
 use super::zone::Zone;
@@ -116,6 +117,18 @@ struct Decoder {
 
 /// Decodes a date, a timestamp or a timestamptz.
 pub(crate) fn decode(text: &str, context: &InputContext<'_>) -> Result<Decoded, Fault> {
+    match iso::decode(text.as_bytes()) {
+        Some((day, micros)) => Ok(Decoded::Moment {
+            day,
+            micros,
+            zone: None,
+        }),
+        None => decode_fields(text, context),
+    }
+}
+
+/// Decodes input of any form.
+pub(super) fn decode_fields(text: &str, context: &InputContext<'_>) -> Result<Decoded, Fault> {
     let fields = fields::lex(text)
         .filter(|f| !f.is_empty())
         .ok_or(Fault::Format)?;

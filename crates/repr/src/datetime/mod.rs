@@ -17,6 +17,7 @@ mod extract;
 pub(crate) mod fields;
 mod format;
 pub(crate) mod keywords;
+mod iso;
 mod parse;
 mod template;
 #[cfg(test)]

@@ -160,6 +160,21 @@ proptest! {
     }
 
     #[test]
+    fn the_short_way_reads_what_the_general_one_reads(
+        text in "[0-2][0-9]{3}-[01][0-9]-[0-3][0-9]([ T][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,7})?)?"
+    ) {
+        let utc = Zone::utc();
+        let context = InputContext { zone: &utc, now: None };
+        if let Some((day, micros)) = iso::decode(text.as_bytes()) {
+            let general = decode::decode_fields(&text, &context);
+            let same = matches!(general, Ok(decode::Decoded::Moment { day: d, micros: m, zone: None }) if (d, m) == (day, micros));
+            prop_assert!(same, "{}", text);
+        } else {
+            prop_assert!(!text.starts_with("2024-01-01 00:00:00"), "{}", text);
+        }
+    }
+
+    #[test]
     fn dates_read_back_as_they_print(date in DATE_MIN..=DATE_MAX) {
         let utc = Zone::utc();
         let context = InputContext { zone: &utc, now: None };

@@ -224,6 +224,15 @@ impl Numeric {
         if self.is_infinite() {
             return Err(overflow("cannot hold an infinite value".to_owned()));
         }
+        // Most values fit as they are.
+        if let Some((coefficient, shown)) = self.as_small()
+            && i64::from(shown) == i64::from(scale)
+            && 10u128
+                .checked_pow(precision)
+                .is_none_or(|bound| coefficient.unsigned_abs() < bound)
+        {
+            return Ok(self.clone());
+        }
         let rounded = self.round(scale)?;
         let room = i64::from(precision) - i64::from(scale);
         match rounded.finite().and_then(|f| f.exponent()) {

@@ -20,7 +20,7 @@ use crate::datetime::Zone;
 use crate::datum::Datum;
 use crate::error::EvalError;
 use crate::row::{self, RowArena, RowRef};
-use crate::types::ScalarType;
+use crate::types::{ColumnType, ScalarType, Typmod};
 use std::fmt::Write;
 
 /// The session settings that text forms depend on.
@@ -83,9 +83,7 @@ pub fn parse_into_with(
             row::push_datum(out, Datum::Text(text));
         }
         ScalarType::Numeric => {
-            let mut bytes = Vec::with_capacity(24);
-            crate::numeric::Numeric::parse(text)?.to_bytes(&mut bytes);
-            row::push_datum(out, Datum::Numeric(&bytes));
+            push_numeric(out, &crate::numeric::Numeric::parse(text)?);
         }
         ScalarType::BpChar => row::push_datum(out, Datum::BpChar(text)),
         ScalarType::Name => row::push_datum(out, Datum::Text(truncate_name(text))),
@@ -109,6 +107,37 @@ pub fn parse_into_with(
         }
     }
     Ok(())
+}
+
+/// Appends the packed value of a text as a column of this type holds it. On an error nothing is appended.
+pub fn parse_column_into(
+    ty: &ColumnType,
+    text: &str,
+    formatting: &Formatting,
+    out: &mut Vec<u8>,
+) -> Result<(), EvalError> {
+    match (&ty.scalar, ty.typmod.as_numeric()) {
+        _ if ty.typmod == Typmod::NONE => parse_into_with(&ty.scalar, text, formatting, out),
+        (ScalarType::Numeric, Some((precision, scale))) => {
+            let value = crate::numeric::Numeric::parse(text)?
+                .with_typmod(u32::from(precision), i32::from(scale))?;
+            push_numeric(out, &value);
+            Ok(())
+        }
+        _ => {
+            let arena = RowArena::new();
+            let value = parse_with(&ty.scalar, text, formatting, &arena)?;
+            let fitted = apply_typmod(&ty.scalar, ty.typmod, value, false, &arena)?;
+            row::push_datum(out, fitted);
+            Ok(())
+        }
+    }
+}
+
+fn push_numeric(out: &mut Vec<u8>, value: &crate::numeric::Numeric) {
+    let mut bytes = Vec::with_capacity(24);
+    value.to_bytes(&mut bytes);
+    row::push_datum(out, Datum::Numeric(&bytes));
 }
 
 /// The value of a text for the types that borrow nothing; `None` for the others.
