@@ -4,13 +4,18 @@
 //! well or not. Half of the lists are arrays in one row each; the others are a row an element, numbered from the
 //! maximum, so that a reader who misses a phantom doubles a number. Transactions that only read may read
 //! materialized views in place of tables.
+//!
+//! Each client is a producer and numbers its transaction blocks that write. One whose COMMIT was sent and not answered
+//! is settled by the producer's last number after the restart, and held to that: what is said to be committed must be
+//! seen, and nothing else may. Now and then a client takes its own producer over on a new connection while the old one
+//! is about to commit: the zombie counts as rolled back, whatever it is answered.
 
 use std::time::Instant;
 
 use rand::Rng;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use tokio_postgres::{Client, Error, NoTls};
+use tokio_postgres::{Client, Error, NoTls, SimpleQueryMessage};
 
 use super::history::{Operation, Outcome, Transaction};
 
@@ -51,14 +56,31 @@ pub struct Worker {
     random: ChaCha8Rng,
     done: u64,
     next_value: u64,
+    /// The number of the last block.
+    sequence: i64,
+    /// The block of that number, if its COMMIT was sent and not answered.
+    doubt: Option<Transaction>,
 }
 
+/// How often a block that writes becomes a zombie.
+const ZOMBIES: f64 = 0.03;
+
 /// What is left of a transaction whose statement failed.
+#[derive(Clone, Copy)]
 struct Failure {
     /// Whether COMMIT had been sent, and the connection then broke.
     in_doubt: bool,
     /// Whether the connection is gone.
     disconnected: bool,
+    /// Whether the producer's last number will settle it.
+    numbered: bool,
+}
+
+/// How a transaction that did not fail ended.
+enum End {
+    Committed,
+    /// The producer was taken over, on this connection, before COMMIT was sent.
+    Zombie(Client),
 }
 
 impl Worker {
@@ -70,38 +92,76 @@ impl Worker {
             random,
             done: 0,
             next_value: 0,
+            sequence: 0,
+            doubt: None,
         }
+    }
+
+    /// The transaction that nothing has settled.
+    pub fn into_doubt(self) -> Option<Transaction> {
+        self.doubt
     }
 
     /// Runs transactions on one connection until it breaks or `stop` says so; gives them as they were seen.
     pub async fn run(&mut self, url: &str, stop: impl Fn() -> bool) -> Vec<Transaction> {
         let mut history = Vec::new();
-        let Ok((client, connection)) = tokio_postgres::connect(url, NoTls).await else {
+        let Ok((mut client, last)) = self.connect(url).await else {
             return history;
         };
-        tokio::spawn(connection);
+        if let Some(mut settled) = self.doubt.take() {
+            settled.ended = self.now();
+            settled.outcome = match last == self.sequence {
+                true => Outcome::Committed,
+                false => Outcome::Aborted,
+            };
+            history.push(settled);
+        }
         while !stop() {
             let begun = self.now();
             let mut operations = Vec::new();
-            let outcome = self.transaction(&client, &mut operations).await;
-            let (outcome, disconnected) = match outcome {
-                Ok(()) => (Outcome::Committed, false),
-                Err(failure) if failure.in_doubt => (Outcome::Unknown, true),
-                Err(failure) => (Outcome::Aborted, failure.disconnected),
+            let end = self.transaction(&client, url, &mut operations).await;
+            let failure = end.as_ref().err().copied();
+            let outcome = match &end {
+                Ok(End::Committed) => Outcome::Committed,
+                Err(failure) if failure.in_doubt => Outcome::Unknown,
+                Ok(End::Zombie(_)) | Err(_) => Outcome::Aborted,
             };
-            history.push(Transaction {
+            let transaction = Transaction {
                 client: self.plan.client,
                 begun,
                 ended: self.now(),
                 outcome,
                 operations,
-            });
+            };
+            match failure {
+                Some(failure) if failure.in_doubt && failure.numbered => {
+                    self.doubt = Some(transaction);
+                }
+                _ => history.push(transaction),
+            }
             self.done += 1;
-            if disconnected {
+            if let Ok(End::Zombie(successor)) = end {
+                client = successor;
+            }
+            if failure.is_some_and(|failure| failure.disconnected) {
                 break;
             }
         }
         history
+    }
+
+    /// A connection that holds the client's producer, and the last number committed.
+    async fn connect(&self, url: &str) -> Result<(Client, i64), Error> {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+        tokio::spawn(connection);
+        let set = format!("SET everview.producer = 'client {}'", self.plan.client);
+        client.batch_execute(&set).await?;
+        let shown = client.simple_query("SHOW everview.last_sequence").await?;
+        let last = shown.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+            _ => None,
+        });
+        Ok((client, last.unwrap_or(-1)))
     }
 
     fn now(&self) -> u64 {
@@ -120,17 +180,22 @@ impl Worker {
     async fn transaction(
         &mut self,
         client: &Client,
+        url: &str,
         operations: &mut Vec<Operation>,
-    ) -> Result<(), Failure> {
+    ) -> Result<End, Failure> {
         let reads_only = self.random.random_bool(0.3);
         let count = self.random.random_range(1..=4);
         let explicit = count > 1 || self.random.random_bool(0.5);
         let mut written = Vec::new();
+        let numbered = explicit && !reads_only;
         if explicit {
-            client
-                .batch_execute("BEGIN")
-                .await
-                .map_err(|e| failure(&e))?;
+            let mut begin = "BEGIN".to_string();
+            if numbered {
+                self.sequence += 1;
+                begin += &format!("; SET LOCAL everview.sequence = {}", self.sequence);
+            }
+            let begun = client.batch_execute(&begin).await;
+            begun.map_err(|e| failure(&e))?;
         }
         for _ in 0..count {
             let done = match reads_only {
@@ -154,16 +219,23 @@ impl Worker {
                 }
             }
         }
+        if numbered && self.random.random_bool(ZOMBIES) {
+            let (successor, _) = self.connect(url).await.map_err(|e| failure(&e))?;
+            // What is seen of it, and not what it is answered, is what counts.
+            let _ = client.batch_execute("COMMIT").await;
+            return Ok(End::Zombie(successor));
+        }
         if explicit {
             client.batch_execute("COMMIT").await.map_err(|error| {
                 let failure = failure(&error);
                 Failure {
                     in_doubt: failure.disconnected,
+                    numbered,
                     ..failure
                 }
             })?;
         }
-        Ok(())
+        Ok(End::Committed)
     }
 
     async fn read(&mut self, client: &Client, suffix: &str) -> Result<Option<Operation>, Error> {
@@ -334,6 +406,7 @@ fn list(list: u64, elements: Option<Vec<i64>>) -> Operation {
 fn failure(error: &Error) -> Failure {
     Failure {
         in_doubt: false,
+        numbered: false,
         disconnected: error.as_db_error().is_none(),
     }
 }
