@@ -2,6 +2,7 @@
 //!
 //! It starts things and prints; what they do is in the crates.
 
+mod allocator;
 mod cli;
 mod demo;
 mod serve;
@@ -13,6 +14,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    allocator::give_back();
     match run(Arguments::parse()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

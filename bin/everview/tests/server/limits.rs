@@ -181,3 +181,66 @@ fn a_product_that_is_cancelled_leaves_the_worker_to_others() {
         assert_eq!(rows[0].get::<_, i64>(0), 7500);
     });
 }
+
+/// Bytes that views take by the server's own account, and that the process holds.
+async fn memory(server: &Server, client: &Client) -> (i64, u64) {
+    let sql = "SELECT coalesce(sum(bytes), 0)::bigint FROM everview.views";
+    let accounted = client.query_one(sql, &[]).await.unwrap().get(0);
+    (accounted, server.resident_bytes())
+}
+
+#[test]
+fn a_product_that_hydrates_harms_no_other_view_and_its_memory_comes_back() {
+    let server = Server::start();
+    within_limit(async {
+        let client = server.connect().await;
+        client
+            .batch_execute(
+                "CREATE TABLE many (a int PRIMARY KEY);
+                 INSERT INTO many SELECT generate_series(1, 100000);
+                 CREATE TABLE t (k int, n int);
+                 CREATE MATERIALIZED VIEW small AS SELECT k, sum(n) AS n FROM t GROUP BY k;
+                 INSERT INTO t VALUES (1, 0)",
+            )
+            .await
+            .unwrap();
+        let before = memory(&server, &client).await;
+        let large = "CREATE MATERIALIZED VIEW large AS SELECT x.a, y.a AS b FROM many x, many y";
+        client.batch_execute(large).await.unwrap();
+        let mut held = before;
+        let mut n = 0i64;
+        // Until much is held, and every commit in between shows soon.
+        while held.0 < before.0 + (100 << 20) || n < 20 {
+            client
+                .batch_execute("UPDATE t SET n = n + 1")
+                .await
+                .unwrap();
+            n += 1;
+            let start = Instant::now();
+            let row = client.query_one("SELECT n FROM small", &[]).await.unwrap();
+            assert_eq!(row.get::<_, i64>(0), n);
+            let lag = start.elapsed();
+            assert!(lag < Duration::from_secs(5), "{lag:?}");
+            held = memory(&server, &client).await;
+        }
+        let state = "SELECT state FROM everview.views WHERE name = 'large'";
+        let state = client.query_one(state, &[]).await.unwrap();
+        assert_eq!(state.get::<_, &str>(0), "hydrating");
+        let start = Instant::now();
+        let drop = "DROP MATERIALIZED VIEW large";
+        client.batch_execute(drop).await.unwrap();
+        assert!(start.elapsed() < Duration::from_secs(5));
+        let start = Instant::now();
+        loop {
+            let after = memory(&server, &client).await;
+            if after.0 <= before.0 + (1 << 20) && after.1 <= before.1 + (32 << 20) {
+                break;
+            }
+            assert!(
+                start.elapsed() < Duration::from_secs(20),
+                "{before:?} before, {held:?} with it, {after:?} after"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+}

@@ -16,6 +16,7 @@ mod limits;
 mod producers;
 mod psql;
 mod raw;
+mod refusals;
 mod restart;
 mod subscribe;
 
@@ -96,6 +97,15 @@ impl Server {
     /// The folder of its log and store.
     pub fn data_dir(&self) -> std::path::PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// Memory that its process holds, as the kernel counts it.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.unwrap().trim().strip_suffix("kB").unwrap();
+        kib.trim().parse::<u64>().unwrap() << 10
     }
 
     /// How to connect.
