@@ -1,7 +1,7 @@
 //! COPY: rows from and to text and CSV, streaming.
 //!
-//! Input goes through `decode` (bytes to text), `lines` (text to records), `fields` and `rows`. It may be cut
-//! anywhere. Large loads are written `ahead` to the log in pieces, so that memory is bounded by a piece and the longest
+//! Input goes through `decode` (bytes to text), `lines` (text to records), and on several threads (`readers`)
+//! through `fields` and `rows`. It may be cut anywhere. Large loads are written `ahead` to the log in pieces, so that memory is bounded by a piece and the longest
 //! record; where keys must be unique, by eight bytes a key beside.
 
 use crate::coordinator::Shared;
@@ -18,6 +18,7 @@ mod decode;
 mod fields;
 mod format;
 mod lines;
+mod readers;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ mod tests;
 use decode::Decoder;
 use fields::Fields;
 use lines::Lines;
+use readers::{Lined, Reader, Readers};
 pub(crate) use rows::Columns;
 use rows::{Rows, at};
 
@@ -65,13 +67,12 @@ pub(crate) struct CopyState {
     pub table: Arc<StoredTable>,
     decoder: Decoder,
     lines: Lines,
-    fields: Fields,
-    rows: Rows,
+    readers: Readers,
     /// What the first line is; none once it has been read.
     header: CopyHeader,
     count: u64,
     /// Rows not yet in the transaction or the log, with their lines.
-    pending: Vec<(Row, u64)>,
+    pending: Lined,
     pending_bytes: usize,
 }
 
@@ -85,9 +86,12 @@ impl CopyState {
         CopyState {
             decoder: Decoder::new(options.encoding),
             lines: Lines::new(&options),
-            rows: Rows::new(table.clone(), columns, formatting),
             header: options.header,
-            fields: Fields::new(options),
+            readers: Readers::new(Reader {
+                table: table.name.clone(),
+                rows: Rows::new(table.clone(), columns, formatting),
+                fields: Fields::new(options),
+            }),
             table,
             count: 0,
             pending: Vec::new(),
@@ -96,7 +100,7 @@ impl CopyState {
     }
 
     pub fn columns(&self) -> usize {
-        self.rows.arity()
+        self.readers.reader.rows.arity()
     }
 
     /// How many rows there have been.
@@ -113,7 +117,7 @@ impl CopyState {
     pub fn end(&mut self) -> Result<(), Error> {
         self.read(None)?;
         // Without any line, the header is an empty one.
-        let header = read_header(&mut self.header, "", &mut self.fields, &self.rows);
+        let header = read_header(&mut self.header, "", &mut self.readers.reader);
         let located = |error| at(error, &self.table.name, self.lines.line(), Some(""));
         header.map(|_| ()).map_err(located)
     }
@@ -133,33 +137,36 @@ impl CopyState {
         let CopyState {
             decoder,
             lines,
-            fields,
-            rows,
+            readers,
             header,
-            count,
             pending,
-            pending_bytes,
             table,
+            ..
         } = self;
-        let mut take_record = |record: &str, line| {
-            let result = read_header(header, record, fields, rows).and_then(|was_header| {
-                if was_header {
-                    return Ok(());
-                }
-                if let Some(row) = rows.row(&fields.split(record)?)? {
-                    *pending_bytes += row.bytes().len() + 16;
-                    *count += 1;
-                    pending.push((row, line));
-                }
-                Ok(())
-            });
-            result.map_err(|error| at(error, &table.name, line, Some(record)))
-        };
-        let result = match bytes {
+        let before = pending.len();
+        let mut take_record =
+            |record: &str, line| match read_header(header, record, &mut readers.reader) {
+                Ok(true) => Ok(()),
+                Ok(false) => readers.push(record, line, pending),
+                Err(error) => Err(at(error, &table.name, line, Some(record))),
+            };
+        let cut = match bytes {
             Some(bytes) => decoder.feed(bytes, &mut |text| lines.feed(text, &mut take_record)),
             None => decoder.end().and_then(|()| lines.end(&mut take_record)),
         };
-        result.map_err(|error| self.located(error))
+        // What was cut before an error, or before the end, may hold an error that comes first.
+        let all_cut = cut.is_err() || bytes.is_none() || lines.ended();
+        let read = match all_cut {
+            true => readers.finish(pending),
+            false => Ok(()),
+        };
+        let fresh = &pending[before..];
+        self.count += fresh.len() as u64;
+        self.pending_bytes += fresh
+            .iter()
+            .map(|(row, _)| row.bytes().len() + 16)
+            .sum::<usize>();
+        read.and(cut).map_err(|error| self.located(error))
     }
 
     /// Whether enough is pending to be written ahead.
@@ -197,12 +204,8 @@ impl CopyState {
 }
 
 /// Whether a record is the header, which is then as it must be.
-fn read_header(
-    header: &mut CopyHeader,
-    record: &str,
-    fields: &mut Fields,
-    rows: &Rows,
-) -> Result<bool, Error> {
+fn read_header(header: &mut CopyHeader, record: &str, reader: &mut Reader) -> Result<bool, Error> {
+    let Reader { fields, rows, .. } = reader;
     match std::mem::replace(header, CopyHeader::None) {
         CopyHeader::None => Ok(false),
         CopyHeader::Skip => Ok(true),

@@ -378,6 +378,9 @@ impl TableWrites {
 
 /// The unique keys of a row that are not NULL.
 pub fn unique_keys<'t>(table: &'t StoredTable, row: &Row) -> Vec<(&'t UniqueKey, Vec<u8>)> {
+    if table.unique.is_empty() {
+        return Vec::new();
+    }
     let datums = row.unpack();
     table
         .unique

@@ -9,7 +9,7 @@ use crate::error::Error;
 use everview_sql::plan::CopyOptions;
 
 /// Splits records; keeps its buffers from one to the next.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Fields {
     options: CopyOptions,
     spans: Vec<Span>,

@@ -7,15 +7,15 @@ use super::lines::malformed;
 use crate::error::Error;
 use crate::table::StoredTable;
 use everview_expr::ScalarExpr;
-use everview_repr::text::{Formatting, apply_typmod, parse_into_with};
-use everview_repr::{ColumnType, Datum, Row, RowArena, RowRef, Typmod};
+use everview_repr::text::{Formatting, parse_column_into};
+use everview_repr::{ColumnType, Datum, Row, RowArena, RowRef};
 use std::sync::Arc;
 
 /// Bytes of a value or line that an error shows.
 const MOST_SHOWN: usize = 100;
 
 /// What of a table is in the input, and what is not.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Columns {
     /// For each input field, the table's column.
     pub given: Vec<usize>,
@@ -25,7 +25,7 @@ pub(crate) struct Columns {
     pub filter: Option<ScalarExpr>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Rows {
     table: Arc<StoredTable>,
     columns: Columns,
@@ -34,9 +34,8 @@ pub(super) struct Rows {
     /// Input fields are all columns in table order.
     in_order: bool,
     formatting: Formatting,
-    /// The row under way, and a value of it before its type modifier is applied.
+    /// The row under way.
     packed: Vec<u8>,
-    unfitted: Vec<u8>,
 }
 
 impl Rows {
@@ -49,7 +48,6 @@ impl Rows {
             columns,
             formatting,
             packed: Vec::new(),
-            unfitted: Vec::new(),
         }
     }
 
@@ -89,14 +87,13 @@ impl Rows {
             return Err(malformed("extra data after last expected column"));
         }
         let mut packed = std::mem::take(&mut self.packed);
-        let mut unfitted = std::mem::take(&mut self.unfitted);
         packed.clear();
         let done = match self.in_order {
-            true => self.values(record, &mut unfitted, &mut packed),
-            false => self.values_and_defaults(record, &mut unfitted, &mut packed),
+            true => self.values(record, &mut packed),
+            false => self.values_and_defaults(record, &mut packed),
         };
         let row = RowRef::from_packed(&packed).to_row();
-        (self.packed, self.unfitted) = (packed, unfitted);
+        self.packed = packed;
         done?;
         if !self.is_wanted(&row)? {
             return Ok(None);
@@ -105,27 +102,17 @@ impl Rows {
         Ok(Some(row))
     }
 
-    fn values(
-        &self,
-        record: &Record<'_>,
-        unfitted: &mut Vec<u8>,
-        packed: &mut Vec<u8>,
-    ) -> Result<(), Error> {
+    fn values(&self, record: &Record<'_>, packed: &mut Vec<u8>) -> Result<(), Error> {
         for (i, column) in self.columns.given.iter().enumerate() {
-            self.value(record.get(i), *column, unfitted, packed)?;
+            self.value(record.get(i), *column, packed)?;
         }
         Ok(())
     }
 
-    fn values_and_defaults(
-        &self,
-        record: &Record<'_>,
-        unfitted: &mut Vec<u8>,
-        packed: &mut Vec<u8>,
-    ) -> Result<(), Error> {
+    fn values_and_defaults(&self, record: &Record<'_>, packed: &mut Vec<u8>) -> Result<(), Error> {
         let mut parts: Vec<Vec<u8>> = vec![Vec::new(); self.types.len()];
         for (i, column) in self.columns.given.iter().enumerate() {
-            self.value(record.get(i), *column, unfitted, &mut parts[*column])?;
+            self.value(record.get(i), *column, &mut parts[*column])?;
         }
         let arena = RowArena::new();
         for (column, default) in &self.columns.defaults {
@@ -144,7 +131,6 @@ impl Rows {
         &self,
         field: Option<Option<&str>>,
         column: usize,
-        unfitted: &mut Vec<u8>,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         let (name, ty) = &self.types[column];
@@ -155,20 +141,8 @@ impl Rows {
             everview_repr::row::push_datum(out, Datum::Null);
             return Ok(());
         };
-        let start = out.len();
-        let parsed = parse_into_with(&ty.scalar, text, &self.formatting, out);
-        parsed.map_err(|e| of_column(e.into(), name, text))?;
-        if ty.typmod != Typmod::NONE {
-            let arena = RowArena::new();
-            unfitted.clear();
-            unfitted.extend(out.drain(start..));
-            let first = RowRef::from_packed(unfitted).iter().next();
-            let datum = first.unwrap_or(Datum::Null);
-            let fitted = apply_typmod(&ty.scalar, ty.typmod, datum, false, &arena);
-            let fitted = fitted.map_err(|e| of_column(e.into(), name, text))?;
-            everview_repr::row::push_datum(out, fitted);
-        }
-        Ok(())
+        let parsed = parse_column_into(ty, text, &self.formatting, out);
+        parsed.map_err(|e| of_column(e.into(), name, text))
     }
 
     fn is_wanted(&self, row: &Row) -> Result<bool, Error> {

@@ -131,6 +131,30 @@ fn a_large_copy_is_written_ahead_and_read_back() {
 }
 
 #[test]
+fn the_first_error_of_a_large_copy_is_told_however_many_read_it() {
+    let server = Server::start();
+    let mut client = server.connect();
+    client.query("CREATE TABLE t (a int, b text)");
+    let line = |i: usize| match i {
+        30_000 | 30_001 | 70_000 => format!("x{i}\ttext\n"),
+        _ => format!("{i}\ta text that fills the batches that several threads read\n"),
+    };
+    let mut data: String = (1..=80_000).map(line).collect();
+    data.push_str("a \\. that ends nothing\n");
+    for piece in [5_000, 1 << 18, data.len()] {
+        let error = client
+            .copy("COPY t FROM STDIN", data.as_bytes(), piece)
+            .expect_err("no integer");
+        assert_eq!(
+            error.context.as_deref(),
+            Some("COPY t, line 30000, column a: \"x30000\""),
+            "in pieces of {piece}"
+        );
+    }
+    assert_eq!(client.query("SELECT count(*) FROM t"), rows(&[&["0"]]));
+}
+
+#[test]
 fn unsupported_statements_are_refused_by_name() {
     let server = Server::start();
     let mut client = server.connect();
