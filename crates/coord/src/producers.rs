@@ -105,13 +105,23 @@ pub(crate) struct Moment {
     pub retention: u64,
 }
 
-/// A repeated batch.
+/// A batch whose number is not above the last one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Duplicate {
-    /// When it was committed, or, if that is no longer known, a later time: the state as of then has the batch.
+    /// When the first batch kept with its number or a higher one was committed.
     pub timestamp: Timestamp,
-    /// Whether that is the batch's own commit.
-    pub exact: bool,
+    pub first: First,
+}
+
+/// What is known of the first time that a batch was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum First {
+    /// It was committed, with the same contents as far as they are known.
+    Committed,
+    /// It is too old to be remembered.
+    Forgotten,
+    /// It never was: a higher number went before it.
+    Never,
 }
 
 impl Producer {
@@ -120,8 +130,16 @@ impl Producer {
         self.batches.last().map_or(0, |batch| batch.sequence)
     }
 
-    fn repeated(&self, sequence: i64) -> Option<&Committed> {
-        self.batches.iter().find(|batch| batch.sequence >= sequence)
+    /// The first batch kept with this number or a higher one, and what that says of the number.
+    fn repeated(&self, sequence: i64) -> Option<(&Committed, First)> {
+        let at = self.batches.iter().position(|b| b.sequence >= sequence)?;
+        let known = &self.batches[at];
+        let first = match known.sequence == sequence {
+            true => First::Committed,
+            false if at == 0 && self.batches.len() == KEPT => First::Forgotten,
+            false => First::Never,
+        };
+        Some((known, first))
     }
 
     fn to_row(&self) -> Row {
@@ -195,15 +213,13 @@ pub(crate) fn judge(
         return Ok(None);
     };
     let sequence = batch.sequence;
-    if let Some(known) = producer.repeated(sequence) {
-        let exact = known.sequence == sequence;
-        if exact && batch.digest.is_some_and(|digest| digest != known.digest) {
-            return Err(differs(name, known));
+    if let Some((known, first)) = producer.repeated(sequence) {
+        let differs = batch.digest.is_some_and(|digest| digest != known.digest);
+        if first == First::Committed && differs {
+            return Err(other_contents(name, known));
         }
-        return Ok(Some(Duplicate {
-            timestamp: known.timestamp,
-            exact,
-        }));
+        let timestamp = known.timestamp;
+        return Ok(Some(Duplicate { timestamp, first }));
     }
     if batch.left_out {
         // It was there when the transaction asked, and its producer is not what it was.
@@ -238,7 +254,7 @@ fn fenced(name: &str) -> Error {
     )
 }
 
-fn differs(name: &str, known: &Committed) -> Error {
+fn other_contents(name: &str, known: &Committed) -> Error {
     let Committed {
         sequence,
         timestamp,

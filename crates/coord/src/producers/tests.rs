@@ -79,8 +79,8 @@ fn a_repeated_batch_in_the_group_of_the_first_is_told() {
     assert_eq!(sequencer.commit(stamp(epoch, 1, 7)).expect("new"), None);
     let timestamp = Timestamp(sequencer.time);
     let repeated = sequencer.commit(stamp(epoch, 1, 7)).expect("repeated");
-    let exact = true;
-    assert_eq!(repeated, Some(Duplicate { timestamp, exact }));
+    let first = First::Committed;
+    assert_eq!(repeated, Some(Duplicate { timestamp, first }));
 }
 
 #[test]
@@ -135,7 +135,27 @@ fn other_contents_are_refused_for_the_newest_batches_and_older_ones_are_repeated
     assert_eq!(code(sequencer.commit(stamp(epoch, newest, 8))), "VE002");
     assert_eq!(code(sequencer.commit(stamp(epoch, 4, 8))), "VE002");
     let old = sequencer.commit(stamp(epoch, 3, 8)).expect("repeated");
-    assert!(old.is_some_and(|old| !old.exact && old.timestamp == Timestamp(5)));
+    let (timestamp, first) = (Timestamp(5), First::Forgotten);
+    assert_eq!(old, Some(Duplicate { timestamp, first }));
+}
+
+#[test]
+fn a_number_that_was_passed_over_is_told_from_a_repeated_one() {
+    let mut sequencer = Sequencer::default();
+    let epoch = sequencer.open(NAME);
+    let mut first = |sequence| {
+        let judged = sequencer.commit(stamp(epoch, sequence, 7));
+        judged.expect("it is judged").map(|d| d.first)
+    };
+    assert_eq!(first(5), None);
+    assert_eq!(first(3), Some(First::Never));
+    assert_eq!(first(9), None);
+    assert_eq!(first(7), Some(First::Never));
+    for sequence in 10..=16 {
+        assert_eq!(first(sequence), None);
+    }
+    assert_eq!(first(8), Some(First::Forgotten));
+    assert_eq!(first(9), Some(First::Committed));
 }
 
 #[test]

@@ -8,7 +8,9 @@ use super::Session;
 use super::run::Params;
 use crate::error::Error;
 use crate::outcome::{ClientNotice, Outcome};
-use crate::producers::{self, Action, Digest, Duplicate, KEPT, LONGEST_NAME, Numbered, Stamp};
+use crate::producers::{
+    self, Action, Digest, Duplicate, First, KEPT, LONGEST_NAME, Numbered, Stamp,
+};
 use crate::sequencer::CommitOutcome;
 use crate::transaction::{Batch, Transaction};
 use everview_expr::ScalarExpr;
@@ -257,24 +259,41 @@ impl Session {
     pub(super) fn report_batch(&mut self, batch: &Batch, duplicate: Option<Duplicate>) {
         self.tell_duplicate(duplicate);
         self.tell_producer();
-        let Some(Duplicate { timestamp, exact }) = duplicate else {
+        let Some(Duplicate { timestamp, first }) = duplicate else {
             return;
         };
-        let Batch {
-            producer, sequence, ..
-        } = batch;
-        let detail = if exact {
-            format!("It was committed at {timestamp}; nothing has changed.")
-        } else {
-            format!(
-                "It was committed at or before {timestamp}; nothing has changed. It is none of the {KEPT} newest \
-                 batches, so that its contents were not compared."
-            )
+        let batch = format!(
+            "batch {} of producer \"{}\"",
+            batch.sequence, batch.producer
+        );
+        let committed = format!("{batch} is committed already");
+        let (severity, message, detail) = match first {
+            First::Committed => (
+                "NOTICE",
+                committed,
+                format!("It was committed at {timestamp}; nothing has changed."),
+            ),
+            First::Forgotten => (
+                "NOTICE",
+                committed,
+                format!(
+                    "It was committed before {timestamp}; nothing has changed. It is none of the {KEPT} newest \
+                     batches, so that its contents were not compared."
+                ),
+            ),
+            First::Never => (
+                "WARNING",
+                format!("{batch} was passed over, and is not committed any more"),
+                format!(
+                    "A higher number was committed at {timestamp}; nothing has changed. Batches of a producer go one \
+                     after the other; everview.strict_sequence refuses gaps."
+                ),
+            ),
         };
         self.notice(ClientNotice {
-            severity: "NOTICE",
+            severity,
             code: SqlState::DUPLICATE_BATCH,
-            message: format!("batch {sequence} of producer \"{producer}\" is committed already"),
+            message,
             detail: Some(detail),
         });
     }

@@ -94,6 +94,39 @@ fn idempotent_producer_a_batch_without_rows_takes_its_number() {
 }
 
 #[test]
+fn a_number_that_was_passed_over_changes_nothing_and_is_warned_of() {
+    let server = server();
+    let mut client = server.connect();
+    client.query("SET everview.producer = 'ingest'");
+    batch(&mut client, 5, "INSERT INTO t VALUES (5, 5)").unwrap();
+    batch(&mut client, 3, "INSERT INTO t VALUES (3, 3)").unwrap();
+    let notices = client.session.take_notices();
+    assert_eq!(notices[0].severity, "WARNING");
+    assert!(notices[0].message.contains("batch 3"), "{notices:?}");
+    assert_eq!(show(&mut client, "everview.last_sequence"), "5");
+    assert_eq!(client.query("SELECT * FROM t"), rows(&[&["5", "5"]]));
+}
+
+#[test]
+fn prepared_statements_carry_a_batch() {
+    let server = server();
+    let mut client = server.connect();
+    let epoch = client.query("SELECT everview.open_producer('ingest')")[0][0].clone();
+    client.query("PREPARE begin_batch AS SELECT everview.begin_batch($1, $2, $3)");
+    client.query("PREPARE put (int, int) AS INSERT INTO t VALUES ($1, $2)");
+    let mut send = |n: i32| {
+        client.query(&format!("BEGIN; EXECUTE begin_batch('ingest', {epoch}, 1)"));
+        client.query(&format!("EXECUTE put(1, {n})"));
+        let committed = client.try_query("COMMIT");
+        committed.map(|_| client.session.take_notices().len())
+    };
+    assert_eq!(send(7), Ok(0));
+    assert_eq!(send(7), Ok(1));
+    assert_eq!(send(8).unwrap_err().code, SqlState::BATCH_DIFFERS);
+    assert_eq!(client.query("SELECT * FROM t"), rows(&[&["1", "7"]]));
+}
+
+#[test]
 fn transactional_producer_and_fencing_across_restarts() {
     let mut server = server();
     {
@@ -398,6 +431,7 @@ fn what_a_batch_needs_is_said() {
         "0A000",
     );
     refused("BEGIN READ ONLY; SET LOCAL everview.sequence = 1", "25006");
+    refused("BEGIN READ ONLY; SET everview.producer = 'y'", "25006");
     refused("BEGIN; DROP PRODUCER x", "25001");
     refused("SELECT everview.begin_batch('x', 1, 1)", "25P01");
     refused(
