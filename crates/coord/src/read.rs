@@ -280,9 +280,8 @@ async fn run(
     let dropped = DropDataflow { shared, id };
     let result = interrupt.guard(receiver).await;
     drop(dropped);
-    result?
-        .map_err(|_| Error::shutting_down())?
-        .map_err(Error::from)
+    let found = result?.map_err(|_| Error::shutting_down())??;
+    Ok(found.sum()?)
 }
 
 struct DropDataflow<'s> {

@@ -24,7 +24,7 @@ pub use arrange::group::Direction;
 pub use arrange::publish::{ReadError, Size, prefix_end};
 pub use command::{Changes, DataflowDesc, DataflowId, Export, TableReader};
 pub use compute::{Compute, FailureListener, Status};
-pub use export::peek::PeekSender;
+pub use export::peek::{PeekRows, PeekSender};
 pub use export::reader::{ArrangedSnapshot, IndexReader, IndexSnapshot};
 pub use export::subscribe::{
     SubscribeBatch, SubscribeError, SubscribeReceiver, SubscribeSink, subscription,

@@ -1,7 +1,9 @@
 //! One-off queries: the rows as of one time, gathered from all workers.
+//!
+//! Equal rows are summed up while they are gathered, in parts by their hash, so that no activation sorts more than
+//! one part; the sum over all is left to the reader's thread. Invariant: a part holds at most twice its distinct rows,
+//! but for the first few.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,15 +14,36 @@ use parking_lot::Mutex;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
 
+use crate::arrange::hash;
 use crate::render::reduce::negative;
 use crate::render::scratch::row_error;
 use crate::render::streams::{Collection, Rows, Update};
 
-/// The most bytes of rows that a result may hold.
+/// The most bytes of distinct rows that a result may hold.
 pub const MOST_BYTES: usize = 1 << 30;
+/// Parts of what a worker gathers: of the largest result, some ten megabytes each.
+const PARTS: usize = 256;
+/// Rows of a part below which equal ones are not summed up.
+const FIRST_SUM: usize = 1 << 8;
 
-/// Where the rows go: each with its multiplicity, which is positive, in no order.
-pub type PeekSender = tokio::sync::oneshot::Sender<Result<Vec<(Row, Diff)>, EvalError>>;
+/// Where the rows go.
+pub type PeekSender = tokio::sync::oneshot::Sender<Result<PeekRows, EvalError>>;
+
+/// What all workers have found, in pieces.
+#[derive(Default)]
+pub struct PeekRows {
+    rows: Vec<Vec<(Row, Diff)>>,
+    errors: Vec<Vec<(Row, Diff)>>,
+}
+
+impl PeekRows {
+    /// The rows, each once with its multiplicity, which is positive, in no order; or the least error among the errors
+    /// and the rows' values. It takes its time: it is not for a worker's thread.
+    pub fn sum(self) -> Result<Vec<(Row, Diff)>, EvalError> {
+        let whole = |pieces: Vec<_>| pieces.into_iter().flatten().collect();
+        answer(whole(self.rows), whole(self.errors))
+    }
+}
 
 /// What workers share of a peek.
 pub struct Peek {
@@ -31,10 +54,9 @@ pub struct Peek {
 struct State {
     /// Gone once it is answered.
     sender: Option<PeekSender>,
-    /// Workers that are not done.
+    /// Contributions still to come: rows and errors of each worker.
     left: usize,
-    rows: Vec<(Row, Diff)>,
-    errors: Vec<(Row, Diff)>,
+    found: PeekRows,
 }
 
 impl Peek {
@@ -42,9 +64,8 @@ impl Peek {
     pub fn new(sender: PeekSender, workers: usize) -> Peek {
         let state = State {
             sender: Some(sender),
-            left: workers,
-            rows: Vec::new(),
-            errors: Vec::new(),
+            left: 2 * workers,
+            found: PeekRows::default(),
         };
         Peek {
             state: Mutex::new(state),
@@ -55,7 +76,7 @@ impl Peek {
     /// Answers with an error, unless it is answered.
     pub fn fail(&self, error: EvalError) {
         let mut state = self.state.lock();
-        state.rows = Vec::new();
+        state.found = PeekRows::default();
         if let Some(sender) = state.sender.take() {
             // A reader that has gone away misses nothing.
             let _ = sender.send(Err(error));
@@ -63,19 +84,21 @@ impl Peek {
     }
 
     /// Adds what one worker found; the last one answers.
-    fn contribute(&self, rows: &mut Vec<(Row, Diff)>, errors: &mut Vec<(Row, Diff)>) {
+    fn contribute(&self, kind: Kind, gathered: Gathered) {
         let mut state = self.state.lock();
-        state.rows.append(rows);
-        state.errors.append(errors);
+        let pieces = gathered.parts.into_iter().map(|part| part.rows);
+        match kind {
+            Kind::Rows => state.found.rows.extend(pieces),
+            Kind::Errors => state.found.errors.extend(pieces),
+        }
         state.left -= 1;
         if state.left > 0 {
             return;
         }
-        let rows = std::mem::take(&mut state.rows);
-        let errors = std::mem::take(&mut state.errors);
+        let found = std::mem::take(&mut state.found);
         if let Some(sender) = state.sender.take() {
-            drop(state);
-            let _ = sender.send(answer(rows, errors));
+            // A reader that has gone away misses nothing.
+            let _ = sender.send(Ok(found));
         }
     }
 }
@@ -105,81 +128,95 @@ fn answer(
     }
 }
 
-/// What one worker has found.
+/// What is gathered.
+#[derive(Clone, Copy)]
+enum Kind {
+    Rows,
+    Errors,
+}
+
+/// Rows of one hash.
 #[derive(Default)]
-struct Found {
+struct Part {
     rows: Vec<(Row, Diff)>,
-    errors: Vec<(Row, Diff)>,
     /// Rows from which on equal ones are summed up again.
     sum_at: usize,
-    /// Streams that have ended.
-    ended: usize,
+}
+
+impl Part {
+    /// Adds a row; gives the bytes that go when equal ones are summed up.
+    fn push(&mut self, row: Row, diff: Diff) -> usize {
+        self.rows.push((row, diff));
+        if self.rows.len() < self.sum_at.max(FIRST_SUM) {
+            return 0;
+        }
+        let before: usize = self.rows.iter().map(|(row, _)| bytes(row)).sum();
+        consolidate(&mut self.rows);
+        self.sum_at = self.rows.len() * 2;
+        before - self.rows.iter().map(|(row, _)| bytes(row)).sum::<usize>()
+    }
+}
+
+/// About what a row takes.
+fn bytes(row: &Row) -> usize {
+    row.bytes().len() + 16
+}
+
+/// What one worker has found of rows, or of errors.
+struct Gathered {
+    parts: Vec<Part>,
+}
+
+impl Gathered {
+    fn new() -> Gathered {
+        let parts = (0..PARTS).map(|_| Part::default());
+        Gathered {
+            parts: parts.collect(),
+        }
+    }
+
+    /// Adds a row; gives the bytes that go when equal ones are summed up.
+    fn push(&mut self, row: Row, diff: Diff) -> usize {
+        let part = hash::of(row.bytes()) as usize % PARTS;
+        self.parts[part].push(row, diff)
+    }
 }
 
 /// Renders the gathering.
 pub fn render(result: Collection<'_>, as_of: u64, peek: &Arc<Peek>) {
-    let found = Rc::new(RefCell::new(Found {
-        sum_at: 1 << 16,
-        ..Found::default()
-    }));
-    gather(result.oks, "peek", as_of, &found, peek, |found| {
-        &mut found.rows
-    });
-    gather(result.errs, "peek errors", as_of, &found, peek, |found| {
-        &mut found.errors
-    });
+    gather(result.oks, Kind::Rows, as_of, peek);
+    gather(result.errs, Kind::Errors, as_of, peek);
 }
 
-fn gather(
-    rows: Rows<'_>,
-    name: &str,
-    as_of: u64,
-    found: &Rc<RefCell<Found>>,
-    peek: &Arc<Peek>,
-    of: fn(&mut Found) -> &mut Vec<(Row, Diff)>,
-) {
-    let (found, peek) = (Rc::clone(found), Arc::clone(peek));
-    let mut ended = false;
+fn gather(rows: Rows<'_>, kind: Kind, as_of: u64, peek: &Arc<Peek>) {
+    let name = match kind {
+        Kind::Rows => "peek",
+        Kind::Errors => "peek errors",
+    };
+    let peek = Arc::clone(peek);
+    let mut gathered = Some(Gathered::new());
     rows.sink(Pipeline, name, move |(input, frontier)| {
-        let mut found = found.borrow_mut();
+        let Some(found) = &mut gathered else { return };
         input.for_each(|_capability, updates: &mut Vec<Update>| {
-            let mut bytes = 0;
+            let (mut more, mut less) = (0, 0);
             for (row, time, diff) in updates.drain(..) {
                 if time <= as_of {
-                    bytes += row.bytes().len() + 16;
-                    of(&mut found).push((row, diff));
+                    more += bytes(&row);
+                    less += found.push(row, diff);
                 }
             }
-            let held = peek.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-            let sum_at = found.sum_at;
-            let mine = of(&mut found);
-            if mine.len() > sum_at || held > MOST_BYTES {
-                let size = |rows: &[(Row, Diff)]| {
-                    rows.iter()
-                        .map(|(row, _)| row.bytes().len() + 16)
-                        .sum::<usize>()
-                };
-                let before = size(mine);
-                consolidate(mine);
-                let freed = before - size(mine);
-                let next = mine.len() * 2;
-                found.sum_at = next.max(sum_at);
-                let held = peek.bytes.fetch_sub(freed, Ordering::Relaxed) - freed;
-                if held > MOST_BYTES {
-                    of(&mut found).clear();
-                    peek.fail(too_large());
-                }
+            let held = peek.bytes.fetch_add(more, Ordering::Relaxed) + more;
+            peek.bytes.fetch_sub(less, Ordering::Relaxed);
+            // Half of it may be equal rows that are not summed up yet.
+            if held.saturating_sub(less) > 2 * MOST_BYTES {
+                *found = Gathered::new();
+                peek.fail(too_large());
             }
         });
-        if frontier.is_empty() && !ended {
-            ended = true;
-            found.ended += 1;
-            if found.ended == 2 {
-                let Found { rows, errors, .. } = &mut *found;
-                consolidate(rows);
-                consolidate(errors);
-                peek.contribute(rows, errors);
-            }
+        if frontier.is_empty()
+            && let Some(found) = gathered.take()
+        {
+            peek.contribute(kind, found);
         }
     });
 }

@@ -286,8 +286,10 @@ impl<'a, T: Time, R: Diff> Sink<'a, T, R> {
     fn copy_with(&mut self, chunk: &Packed<T, R>, index: usize, diff: R) {
         if self.current.is_empty() {
             let (rows, bytes) = self.expected;
-            self.current
-                .reserve(rows.min(CHUNK_ROWS), bytes.min(CHUNK_BYTES));
+            // As many bytes as a chunk of average rows takes, and an eighth more.
+            let of_rows = bytes.div_ceil(rows.max(1)) * rows.min(CHUNK_ROWS);
+            let bytes = (of_rows + of_rows / 8).min(bytes).min(CHUNK_BYTES);
+            self.current.reserve(rows.min(CHUNK_ROWS), bytes);
         }
         self.current.copy_with(chunk, index, diff);
         if self.current.len() >= CHUNK_ROWS || self.current.byte_len() >= CHUNK_BYTES {

@@ -59,7 +59,7 @@ pub fn peek(
         until: Some(Timestamp(as_of + 1)),
         export: Export::Peek(sender),
     });
-    receiver.blocking_recv().expect("an answer")
+    receiver.blocking_recv().expect("an answer")?.sum()
 }
 
 pub fn wait<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
@@ -88,6 +88,19 @@ fn a_peek_gathers_all_workers_rows_as_of_its_time() {
             assert!(found.len() <= 10, "summed up");
         }
     }
+}
+
+#[test]
+fn a_peek_sums_up_equal_rows_while_they_come() {
+    let (compute, tables) = start(2);
+    let rows: Vec<_> = (0..5000)
+        .map(|n| (pair(n % 3, "a"), 1 + n as u64, 1))
+        .collect();
+    commit(&compute, &tables, &rows, 5001);
+    let mut found = peek(&compute, 1, plan(&get(TABLES[0])), 5000).expect("rows");
+    found.sort();
+    let expected = [(0, 1667), (1, 1667), (2, 1666)].map(|(n, count)| (pair(n, "a"), count));
+    assert_eq!(found, expected);
 }
 
 fn quotients() -> RelExpr {
