@@ -248,8 +248,8 @@ impl Compute {
         Some(Box::new(move |reason| listener(id, reason)))
     }
 
-    /// Ends whatever takes most memory with an error: the one-off query that has read most, else the largest index. Gives
-    /// false if there is nothing to end.
+    /// Ends whatever takes most memory with an error: the one-off query that holds or has read most, else the index that
+    /// takes most with its operators, shown or not. Gives false if there is nothing to end.
     pub fn shed(&self, error: &EvalError) -> bool {
         let peeks: Vec<Arc<Shared>> = self.peeks.lock().iter().filter_map(Weak::upgrade).collect();
         let live = |shared: &&Arc<Shared>| !shared.health.is_broken();

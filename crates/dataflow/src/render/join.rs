@@ -1,5 +1,7 @@
 //! Joins: linear, with an arrangement of each intermediate result, and delta, with none.
 //!
+//! Both yield by fuel, within a key too: what is put out in one turn of the worker is bounded, whatever the keys.
+//!
 //! The plan says which arrangements are looked into; an input that is a table, a binding or an index by itself
 //! shares them with every other node of the dataflow that asks for the same.
 //!
