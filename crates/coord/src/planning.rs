@@ -78,7 +78,7 @@ impl QueryContext<'_> {
     /// Inlines, binds and optimizes.
     pub fn optimize(&self, expr: RelExpr) -> Result<Optimized, Error> {
         let (mut expr, _) = self.resolve(expr)?;
-        Settle::new(self.params, self.environment()).relation(&mut expr);
+        Settle::new(self.params, self.environment).relation(&mut expr);
         self.optimize_resolved(expr)
     }
 
@@ -87,11 +87,6 @@ impl QueryContext<'_> {
         let reads = lowering::global_reads(&expr);
         let expr = everview_optimize::optimize(expr)?;
         Ok(Optimized { expr, reads })
-    }
-
-    /// The session as stable functions see it.
-    pub fn environment(&self) -> Option<Arc<dyn Environment>> {
-        self.environment.map(|make| make())
     }
 
     /// The physical plan of an optimized query.

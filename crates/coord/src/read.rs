@@ -130,7 +130,7 @@ impl QueryContext<'_> {
         let desc = RelationDesc::new(columns.map(|ty| ("?column?".to_string(), ty)));
         let (mut expr, own) = self.resolve(expr)?;
         if own {
-            Settle::new(self.params, self.environment()).relation(&mut expr);
+            Settle::new(self.params, self.environment).relation(&mut expr);
         }
         let Optimized { expr, reads } = self.optimize_resolved(expr)?;
         let (indexes, all) = self.readable(&expr, as_of);
@@ -191,7 +191,7 @@ impl QueryContext<'_> {
     ) -> Result<Answer, Error> {
         let settle = query
             .open
-            .then(|| Settle::new(self.params, self.environment()));
+            .then(|| Settle::new(self.params, self.environment));
         for access in &query.accesses {
             let Some(source) = walk::open(self.shared, self.catalog, access, as_of) else {
                 continue;

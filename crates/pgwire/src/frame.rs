@@ -93,8 +93,11 @@ impl<R: AsyncRead + Unpin> Input<R> {
             Ok(Some(length)) => length.saturating_sub(self.buffer.len()),
             _ => 0,
         };
-        let room = missing.clamp(8 << 10, self.buffer.len().max(1 << 16));
-        self.buffer.reserve(room);
+        // Messages under way share the buffer: what is left of it is used before another is allocated.
+        if self.buffer.capacity() - self.buffer.len() < missing.max(1 << 10) {
+            let room = missing.clamp(8 << 10, self.buffer.len().max(1 << 16));
+            self.buffer.reserve(room);
+        }
         let n = self.source.read_buf(&mut self.buffer).await?;
         self.ended = n == 0;
         Ok(n > 0)

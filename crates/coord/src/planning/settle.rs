@@ -4,7 +4,9 @@ use everview_expr::registry::{self, Volatility};
 use everview_expr::{AggregateExpr, CallTypes, Environment, MapFilterProject, RelExpr, ScalarExpr};
 use everview_optimize::physical::{JoinPlan, JoinSource, Plan, ReducePart, ReducePlan};
 use everview_repr::{Datum, Row, RowArena, ScalarType};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use super::MakeEnvironment;
 
 /// One row of parameters' values, and their types.
 pub(crate) type Params<'p> = Option<(&'p Row, &'p [ScalarType])>;
@@ -14,11 +16,12 @@ pub(crate) type Params<'p> = Option<(&'p Row, &'p [ScalarType])>;
 pub(crate) struct Settle<'p> {
     datums: Vec<Datum<'p>>,
     types: &'p [ScalarType],
-    environment: Option<Arc<dyn Environment>>,
+    environment: Option<MakeEnvironment<'p>>,
+    made: OnceLock<Arc<dyn Environment>>,
 }
 
 impl<'p> Settle<'p> {
-    pub fn new(params: Params<'p>, environment: Option<Arc<dyn Environment>>) -> Settle<'p> {
+    pub fn new(params: Params<'p>, environment: Option<MakeEnvironment<'p>>) -> Settle<'p> {
         let (datums, types) = match params {
             Some((values, types)) => (values.unpack(), types),
             None => (Vec::new(), &[][..]),
@@ -27,6 +30,7 @@ impl<'p> Settle<'p> {
             datums,
             types,
             environment,
+            made: OnceLock::new(),
         }
     }
 
@@ -79,9 +83,9 @@ impl<'p> Settle<'p> {
     }
 
     fn attach(&self, types: &mut Arc<CallTypes>) {
-        if self.environment.is_some() {
+        if let Some(make) = self.environment {
             *types = Arc::new(CallTypes {
-                environment: self.environment.clone(),
+                environment: Some(self.made.get_or_init(make).clone()),
                 ..(**types).clone()
             });
         }

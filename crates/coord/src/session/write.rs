@@ -53,14 +53,9 @@ impl Session {
         exprs: impl Iterator<Item = &'e mut ScalarExpr>,
         params: Params<'_>,
     ) {
-        let mut settle = None;
-        for expr in exprs {
-            let settle = settle.get_or_insert_with(|| {
-                let state = self.shared.catalog();
-                Settle::new(params, Some(self.environment(&state.catalog)))
-            });
-            settle.scalar(expr);
-        }
+        let make = || self.environment(&self.shared.catalog().catalog);
+        let settle = Settle::new(params, Some(&make));
+        exprs.for_each(|expr| settle.scalar(expr));
     }
 
     pub(super) async fn truncate(&mut self, ids: Vec<GlobalId>) -> Result<Outcome, Error> {
