@@ -13,7 +13,8 @@ use everview_repr::{
 };
 use everview_sql::deparse;
 use std::path::Path;
-use std::sync::Weak;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// A snapshot of a session.
@@ -31,6 +32,8 @@ pub(crate) struct SessionEnvironment {
     pub search_path: Vec<String>,
     pub settings: Vec<(String, String)>,
     pub read_timestamp: Timestamp,
+    /// Microseconds that pg_sleep has been asked for: the session waits once its rows are there.
+    pub owed_sleep: Arc<AtomicU64>,
 }
 
 fn text(value: &str) -> Row {
@@ -98,6 +101,15 @@ impl Environment for SessionEnvironment {
                 Some(shared) => size(&shared, &self.catalog, function, args),
                 None => null(),
             },
+            "pg_sleep" => {
+                let seconds = match args.first() {
+                    Some(Datum::Float64(seconds)) => seconds.max(0.0),
+                    _ => 0.0,
+                };
+                let micros = (seconds * 1e6) as u64;
+                self.owed_sleep.fetch_add(micros, Ordering::Relaxed);
+                text("")
+            }
             "pg_cancel_backend" | "pg_terminate_backend" => self.signal(function, args),
             "mz_now" | "everview_now" => {
                 let micros = i64::try_from(self.read_timestamp.0).unwrap_or(i64::MAX);

@@ -15,7 +15,7 @@ use everview_repr::{ScalarType, SqlState};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 mod alter;
@@ -67,6 +67,8 @@ pub struct Session {
     notices: Vec<ClientNotice>,
     statement_start: i64,
     deadline: Option<Instant>,
+    /// See [`crate::environment::SessionEnvironment`].
+    owed_sleep: Arc<AtomicU64>,
 }
 
 /// A statement prepared by PREPARE.
@@ -154,6 +156,7 @@ impl Session {
             notices: Vec::new(),
             statement_start: now,
             deadline: None,
+            owed_sleep: Arc::default(),
         };
         session.note_activity(None);
         Ok(session)

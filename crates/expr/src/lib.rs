@@ -15,6 +15,7 @@ pub mod casts;
 pub mod compare;
 pub mod environment;
 mod functions;
+mod limit;
 pub mod mfp;
 pub mod registry;
 pub mod relation;

@@ -154,7 +154,7 @@ pub fn call<'a>(
     if null && desc.strict {
         return Datum::Null;
     }
-    match (desc.eval)(types, args, arena) {
+    match (desc.eval)(types, args, arena).and_then(crate::limit::result) {
         Ok(datum) => datum,
         Err(error) => arena.error(&error),
     }

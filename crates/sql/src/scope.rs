@@ -248,6 +248,9 @@ impl<'e> Env<'e> {
             .tables_named(schema, table)
             .flat_map(|t| t.columns.iter().filter(|c| c.name == name));
         let Some(column) = matches.next() else {
+            if SYSTEM_COLUMNS.contains(&name) {
+                return Err(system_column(name));
+            }
             let message = format!("column {table}.{name} does not exist");
             let error = PlanError::new(SqlState::UNDEFINED_COLUMN, message);
             let names = scope
@@ -327,6 +330,9 @@ impl<'e> Env<'e> {
     }
 
     fn undefined_column(&self, name: &str) -> PlanError {
+        if SYSTEM_COLUMNS.contains(&name) && !self.rows().is_empty() {
+            return system_column(name);
+        }
         let error = PlanError::new(
             SqlState::UNDEFINED_COLUMN,
             format!("column \"{name}\" does not exist"),
@@ -444,4 +450,11 @@ fn levenshtein(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+/// Columns that every table of Postgres has.
+const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"];
+
+fn system_column(name: &str) -> PlanError {
+    PlanError::unsupported(format!("the system column {name}"))
 }

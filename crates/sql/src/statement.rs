@@ -107,9 +107,10 @@ impl Planner<'_> {
             Statement::Truncate { names } => self.truncate(names)?,
             Statement::CreateTable {
                 table,
+                likes,
                 append_only,
                 with_data,
-            } => Plan::CreateTable(self.create_table(table, *append_only, *with_data)?),
+            } => Plan::CreateTable(self.create_table(table, likes, *append_only, *with_data)?),
             Statement::CreateSchema {
                 name,
                 if_not_exists,

@@ -1,8 +1,10 @@
 //! The first run: what the command line says and refuses.
 
 use crate::Server;
+use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 fn everview(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_everview"))
@@ -108,4 +110,56 @@ fn variables_stand_for_flags_and_the_folder_is_everview_data_beside() {
     );
     let logs = String::from_utf8_lossy(&output.stderr);
     assert!(logs.lines().all(|line| line.starts_with('{')), "{logs}");
+}
+
+#[test]
+fn a_log_in_json_is_a_line_an_event_with_time_level_target_and_message() {
+    let dir = tempfile::tempdir().unwrap();
+    let address = dir.path().join("address");
+    let mut server = Command::new(env!("CARGO_BIN_EXE_everview"))
+        .current_dir(dir.path())
+        .args([
+            "--log-format",
+            "json",
+            "--listen",
+            "127.0.0.1:0",
+            "--address-file",
+        ])
+        .arg(&address)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    while !address.exists() && start.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let pid = server.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let mut log = String::new();
+    server
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut log)
+        .unwrap();
+    assert!(server.wait().unwrap().success());
+    let events: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+        .collect();
+    for event in &events {
+        for field in ["timestamp", "level", "target"] {
+            assert!(event[field].is_string(), "{field} of {event}");
+        }
+        assert!(event["fields"]["message"].is_string(), "{event}");
+    }
+    let said = |message: &str| events.iter().any(|e| e["fields"]["message"] == message);
+    assert!(said("the log was read") && said("stopping"), "{log}");
 }

@@ -244,3 +244,25 @@ fn a_product_that_hydrates_harms_no_other_view_and_its_memory_comes_back() {
         }
     });
 }
+
+#[test]
+fn a_value_of_more_than_a_gibibyte_is_refused() {
+    let server = Server::start();
+    within_limit(async {
+        let client = server.connect().await;
+        for sql in [
+            "SELECT repeat('x', 1073741824)",
+            "SELECT repeat('xy', 536870912)",
+            "SELECT lpad('x', 1073741824), 1",
+            "SELECT rpad('x', 1073741824, 'ab')",
+            "SELECT length(replace(repeat('x', 1000000), 'x', repeat('y', 10000)))",
+            "SELECT length(string_agg(repeat('x', 1000000), ',')) FROM generate_series(1, 1100)",
+            "SELECT array_length(array_agg(repeat('x', 1000000)), 1) FROM generate_series(1, 1100)",
+            "SELECT array_fill(repeat('x', 1000000), ARRAY[1100])",
+            "SELECT format('%1073741824s', 'x')",
+        ] {
+            assert_eq!(outcome(&client, sql).await, "54000", "{sql}");
+        }
+        serves(&server).await;
+    });
+}

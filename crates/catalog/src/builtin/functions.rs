@@ -256,13 +256,24 @@ fn constraint_definition(names: &Names<'_>, id: GlobalId, pretty: bool) -> Optio
 
 /// The comment on an object; with a catalog's name, only if the object is in that catalog.
 fn description(catalog: &Catalog, id: GlobalId, args: &[Datum<'_>]) -> Option<String> {
+    let wanted = args.get(1).and_then(Datum::as_str);
+    if wanted.is_none_or(|class| class == "pg_constraint") {
+        let tables = catalog.objects().filter_map(|object| match &object.kind {
+            ObjectKind::Table(table) => Some(table),
+            _ => None,
+        });
+        let mut constraints = tables.flat_map(|table| &table.constraints);
+        if let Some(comment) = constraints.find_map(|c| c.comment.clone().filter(|_| c.id == id)) {
+            return Some(comment);
+        }
+    }
     let object = catalog.get(id)?;
     let class = if matches!(object.kind, ObjectKind::Schema) {
         "pg_namespace"
     } else {
         "pg_class"
     };
-    match args.get(1).and_then(Datum::as_str) {
+    match wanted {
         Some(wanted) if wanted != class => None,
         _ => object.comment.clone(),
     }

@@ -248,18 +248,23 @@ impl Builder<'_> {
             } else {
                 PG_CLASS
             };
-            let mut push = |sub: usize, text: &String| {
+            let mut push = |class: u32, id: u32, sub: usize, text: &String| {
                 rows.push(self.row(cells! {
-                    "objoid" => object.id.0, "classoid" => class, "objsubid" => sub as i32, "description" => text,
+                    "objoid" => id, "classoid" => class, "objsubid" => sub as i32, "description" => text,
                 }));
             };
             if let Some(comment) = &object.comment {
-                push(0, comment);
+                push(class, object.id.0, 0, comment);
             }
             if let ObjectKind::Table(table) = &object.kind {
                 for (i, column) in table.columns.iter().enumerate() {
                     if let Some(comment) = &column.comment {
-                        push(i + 1, comment);
+                        push(class, object.id.0, i + 1, comment);
+                    }
+                }
+                for constraint in &table.constraints {
+                    if let Some(comment) = &constraint.comment {
+                        push(PG_CONSTRAINT, constraint.id.0, 0, comment);
                     }
                 }
             }

@@ -198,6 +198,7 @@ impl Session {
             search_path: self.settings.search_path(&self.entry.user),
             settings: settings.collect(),
             read_timestamp: snapshot,
+            owed_sleep: self.owed_sleep.clone(),
         })
     }
 }

@@ -8,12 +8,14 @@ use crate::error::Error;
 use crate::outcome::Outcome;
 use crate::planning::QueryContext;
 use crate::read::finish::{self, Finish};
-use crate::read::{Answer, Served};
+use crate::read::{Answer, Interrupt, Served};
 use crate::transaction::Transaction;
 use everview_expr::{RelExpr, ScalarExpr};
 use everview_repr::{Datum, Diff, Row, RowArena, SqlState, Timestamp};
 use everview_sql::plan::{CopyPlan, Plan, SelectPlan};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 pub(super) use crate::planning::Params;
 
@@ -128,6 +130,11 @@ impl Session {
             let query = self.compiled(planned, expr, &context, &state, as_of)?;
             (context.read(&query, as_of, finish, self).await?, query)
         };
+        let owed = self.owed_sleep.swap(0, Ordering::Relaxed);
+        if owed > 0 {
+            let sleep = tokio::time::sleep(Duration::from_micros(owed));
+            self.guard(sleep).await?;
+        }
         self.settings
             .tell("everview.last_read_timestamp", as_of.0.to_string());
         let transaction = self.transaction()?;

@@ -4,6 +4,7 @@
 
 mod harness;
 
+mod copying;
 mod edges;
 mod errors;
 mod ops;

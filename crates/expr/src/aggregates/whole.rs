@@ -3,13 +3,11 @@
 //! They are functions of the sequence of argument rows. Results are bounded by what one value may hold; beyond
 //! that they are an error.
 
+use crate::limit;
 use everview_repr::array::{self, Array, Dimension};
 use everview_repr::json::{self, Json};
 use everview_repr::text::{self, Formatting};
 use everview_repr::{Datum, EvalError, RowArena, ScalarType, SqlState};
-
-/// The most bytes of one value, as in Postgres.
-const MAX_BYTES: u64 = 0x3fff_ffff;
 
 /// A whole-group aggregate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,11 +62,6 @@ fn repeated<'r, 'a>(rows: &'r Rows<'a>) -> impl Iterator<Item = &'r [Datum<'a>]>
         .flat_map(|(args, n)| std::iter::repeat_n(args.as_slice(), *n as usize))
 }
 
-fn too_large() -> EvalError {
-    EvalError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "out of memory")
-        .with_detail(format!("A value is limited to {MAX_BYTES} bytes."))
-}
-
 /// 54000 if so many repetitions of the rows' sizes are too large for one value.
 fn check_size(rows: &Rows<'_>, size: impl Fn(&[Datum<'_>]) -> usize) -> Result<(), EvalError> {
     let mut total = 0u64;
@@ -76,8 +69,8 @@ fn check_size(rows: &Rows<'_>, size: impl Fn(&[Datum<'_>]) -> usize) -> Result<(
         // Even an empty element takes a byte, which bounds the repetitions too.
         total = total.saturating_add((size(args).max(1) as u64).saturating_mul(*n));
     }
-    if total > MAX_BYTES {
-        Err(too_large())
+    if total > limit::MAX_BYTES as u64 {
+        Err(limit::gathered())
     } else {
         Ok(())
     }
@@ -88,17 +81,6 @@ fn string_bytes<'a>(datum: &Datum<'a>) -> &'a [u8] {
         Datum::Text(s) | Datum::BpChar(s) => s.as_bytes(),
         Datum::Bytea(bytes) => bytes,
         _ => &[],
-    }
-}
-
-fn datum_size(datum: &Datum<'_>) -> usize {
-    match datum {
-        Datum::Text(s) | Datum::BpChar(s) => s.len(),
-        Datum::Bytea(bytes) | Datum::Numeric(bytes) => bytes.len(),
-        Datum::Jsonb(json) => json.bytes().len(),
-        Datum::Array(array) => array.bytes().len(),
-        Datum::Record(row) => row.bytes().len(),
-        _ => 8,
     }
 }
 
@@ -135,15 +117,15 @@ fn first<'a>(args: &[Datum<'a>]) -> Datum<'a> {
 }
 
 fn array_agg<'a>(rows: &Rows<'a>, arena: &'a RowArena) -> Result<Datum<'a>, EvalError> {
-    check_size(rows, |args| datum_size(&first(args)))?;
+    check_size(rows, |args| limit::bytes(&first(args)))?;
     let length = rows.iter().map(|(_, n)| n).sum::<u64>();
-    let length = u32::try_from(length).map_err(|_| too_large())?;
+    let length = u32::try_from(length).map_err(|_| limit::gathered())?;
     let packed = array::build(&[Dimension { length, lower: 1 }], repeated(rows).map(first));
     Ok(Datum::Array(Array::from_packed(arena.bytes(packed))))
 }
 
 fn array_agg_arrays<'a>(rows: &Rows<'a>, arena: &'a RowArena) -> Result<Datum<'a>, EvalError> {
-    check_size(rows, |args| datum_size(&first(args)))?;
+    check_size(rows, |args| limit::bytes(&first(args)))?;
     let bad = |message: &str| EvalError::new(SqlState::ARRAY_SUBSCRIPT_ERROR, message);
     let mut inner: Option<Vec<Dimension>> = None;
     for (args, _) in rows {
@@ -162,7 +144,7 @@ fn array_agg_arrays<'a>(rows: &Rows<'a>, arena: &'a RowArena) -> Result<Datum<'a
         inner = Some(dimensions);
     }
     let length = rows.iter().map(|(_, n)| n).sum::<u64>();
-    let length = u32::try_from(length).map_err(|_| too_large())?;
+    let length = u32::try_from(length).map_err(|_| limit::gathered())?;
     let mut dimensions = vec![Dimension { length, lower: 1 }];
     dimensions.extend(inner.unwrap_or_default());
     if dimensions.len() > array::MAX_DIMENSIONS {
@@ -184,7 +166,7 @@ fn jsonb_agg<'a>(
     rows: &Rows<'a>,
     arena: &'a RowArena,
 ) -> Result<Datum<'a>, EvalError> {
-    check_size(rows, |args| datum_size(&first(args)))?;
+    check_size(rows, |args| limit::bytes(&first(args)))?;
     let ty = types.first().unwrap_or(&ScalarType::Text);
     let mut array = json::ArrayBuilder::new();
     for (args, n) in rows {

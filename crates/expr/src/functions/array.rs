@@ -162,7 +162,7 @@ fn fill(
     // The result is bounded as a value is.
     let mut one = Vec::new();
     everview_repr::row::push_datum(&mut one, value);
-    if one.len().saturating_mul(count) > super::string::MAX_BYTES {
+    if one.len().saturating_mul(count) > crate::limit::MAX_BYTES {
         return Err(too_large());
     }
     Ok(OwnedArray(build(

@@ -1,7 +1,7 @@
 //! `format`: arguments put into a template (manual, section 9.4.1).
 
-use super::string::MAX_BYTES;
 use super::{Declarations, context};
+use crate::limit::{MAX_BYTES, requested, within};
 use crate::registry::FunctionDesc;
 use crate::scalar::CallTypes;
 use crate::value::mismatch;
@@ -194,7 +194,7 @@ fn format<'a>(
 fn push_padded(out: &mut String, text: &str, width: i64, left: bool) -> Result<(), EvalError> {
     let padding = (width.unsigned_abs() as usize).saturating_sub(text.chars().count());
     if padding > MAX_BYTES {
-        return Err(super::string::too_long());
+        return Err(requested());
     }
     if left || width < 0 {
         out.push_str(text);
@@ -203,7 +203,7 @@ fn push_padded(out: &mut String, text: &str, width: i64, left: bool) -> Result<(
         out.extend(std::iter::repeat_n(' ', padding));
         out.push_str(text);
     }
-    Ok(())
+    within(out.len())
 }
 
 pub(super) fn declare(out: &mut Declarations) {

@@ -1,19 +1,10 @@
 //! Strings as sequences of characters: length, case, padding, trimming, parts by position (manual, section 9.4).
 
 use super::Declarations;
+use crate::limit::{MAX_BYTES, requested};
 use crate::registry::{Eval, FunctionDesc};
 use crate::value::{BpChar, Bytes, eval};
 use everview_repr::{Datum, EvalError, ScalarType, SqlState};
-
-/// The most bytes of a value, as in Postgres.
-pub(super) const MAX_BYTES: usize = 0x3fff_ffff;
-
-pub(super) fn too_long() -> EvalError {
-    EvalError::new(
-        SqlState::PROGRAM_LIMIT_EXCEEDED,
-        "requested length too large",
-    )
-}
 
 /// Case by Unicode's simple mappings: one character to one.
 pub(super) fn upper(s: &str) -> String {
@@ -103,7 +94,7 @@ fn right(s: &str, n: i32) -> &str {
 fn pad(s: &str, to: i32, fill: &str, left: bool) -> Result<String, EvalError> {
     let to = to.max(0) as usize;
     if to > MAX_BYTES / 4 {
-        return Err(too_long());
+        return Err(requested());
     }
     let have = s.chars().count();
     if have >= to || fill.is_empty() {
@@ -132,7 +123,7 @@ fn repeat(s: &str, n: i32) -> Result<String, EvalError> {
     let n = n.max(0) as usize;
     match s.len().checked_mul(n) {
         Some(bytes) if bytes <= MAX_BYTES => Ok(s.repeat(n)),
-        _ => Err(too_long()),
+        _ => Err(requested()),
     }
 }
 

@@ -6,6 +6,7 @@ mod unicode;
 pub use quote::{quote_ident, quote_literal};
 
 use super::{Declarations, context};
+use crate::limit::within;
 use crate::registry::{Eval, FunctionDesc};
 use crate::scalar::CallTypes;
 use crate::value::{FromDatum, OwnedArray, eval, mismatch};
@@ -17,12 +18,18 @@ fn position(s: &str, part: &str) -> i32 {
         .map_or(0, |at| s[..at].chars().count() as i32 + 1)
 }
 
-fn replace(s: &str, from: &str, to: &str) -> String {
+fn replace(s: &str, from: &str, to: &str) -> Result<String, EvalError> {
     if from.is_empty() {
-        s.to_string()
-    } else {
-        s.replace(from, to)
+        return Ok(s.to_string());
     }
+    if to.len() > from.len() {
+        let growth = s
+            .matches(from)
+            .count()
+            .saturating_mul(to.len() - from.len());
+        within(s.len().saturating_add(growth))?;
+    }
+    Ok(s.replace(from, to))
 }
 
 fn split_part<'a>(s: &'a str, delimiter: &str, n: i32) -> Result<&'a str, EvalError> {
@@ -130,6 +137,7 @@ fn array_to_string<'a>(
             Some(null) if value.is_null() => out.push_str(null),
             _ => context::push_text(types, element, value, &mut out)?,
         }
+        within(out.len())?;
     }
     Ok(Datum::Text(arena.string(out)))
 }
@@ -153,6 +161,7 @@ fn concat<'a>(
             out.push_str(separator);
         }
         context::push_text(types, ty, *datum, &mut out)?;
+        within(out.len())?;
     }
     Ok(Datum::Text(arena.string(out)))
 }
@@ -196,6 +205,14 @@ fn declare_lists(out: &mut Declarations) {
 }
 
 pub(super) fn declare(out: &mut Declarations) {
+    let doc = "Every occurrence of the second replaced by the third.";
+    let eval: Eval = eval!(|s: &str, a: &str, b: &str| replace(s, a, b));
+    out.push(FunctionDesc::new(
+        "replace",
+        "text, text, text -> text",
+        doc,
+        eval,
+    ));
     let mut push = |name, signature, doc, eval| {
         out.push(FunctionDesc::new(name, signature, doc, eval).infallible());
     };
@@ -208,13 +225,6 @@ pub(super) fn declare(out: &mut Declarations) {
             eval!(|s: &str, part: &str| position(s, part)),
         );
     }
-    let doc = "Every occurrence of the second replaced by the third.";
-    push(
-        "replace",
-        "text, text, text -> text",
-        doc,
-        eval!(|s: &str, a: &str, b: &str| replace(s, a, b)),
-    );
     let doc =
         "Each character of the second replaced by that at its place in the third, or dropped.";
     push(

@@ -5,6 +5,7 @@ use crate::error::{At, PlanError};
 use crate::hir::HirRel;
 use crate::lower::lower;
 use crate::names::{self, Name, fold};
+use crate::parse::Like;
 use crate::plan::CreateTablePlan;
 use crate::planner::{ExprContext, Planner};
 use crate::query::limit::to_plain_scalar;
@@ -15,14 +16,15 @@ use everview_catalog::ObjectKind;
 use everview_catalog::object::TableColumn;
 use everview_repr::{ColumnType, GlobalId, RelationDesc, ScalarType, SqlState};
 use sqlparser::ast::{
-    ColumnDef, ColumnOption, ColumnOptionDef, CreateTable, CreateTableLikeDefaults,
-    CreateTableLikeKind, CreateTableOptions, Expr, HiveDistributionStyle, Ident, SqlOption, Value,
+    ColumnDef, ColumnOption, ColumnOptionDef, CreateTable, CreateTableOptions, Expr,
+    HiveDistributionStyle, Ident, SqlOption, Value,
 };
 
 impl Planner<'_> {
     pub(crate) fn create_table(
         &mut self,
         create: &CreateTable,
+        likes: &[Like],
         append_only: bool,
         with_data: bool,
     ) -> Result<CreateTablePlan, PlanError> {
@@ -43,21 +45,17 @@ impl Planner<'_> {
             let with_data = with_data && create.with_data.as_ref().is_none_or(|w| w.data);
             return self.create_table_as(create, query, with_data, plan);
         }
-        let mut columns = match &create.like {
-            Some(CreateTableLikeKind::Parenthesized(like) | CreateTableLikeKind::Plain(like)) => {
-                let defaults = matches!(like.defaults, Some(CreateTableLikeDefaults::Including));
-                self.columns_like(&like.name, defaults)?
+        let mut columns = Vec::new();
+        let mut likes = likes.iter().peekable();
+        for (i, column) in create.columns.iter().enumerate() {
+            while let Some(like) = likes.next_if(|like| like.before <= i) {
+                add_columns(&mut columns, self.columns_like(like)?, like.table.position)?;
             }
-            None => vec![],
-        };
-        for column in &create.columns {
-            let position = names::at(&column.name);
             let added = self.table_column(column)?;
-            if columns.iter().any(|c: &TableColumn| c.name == added.name) {
-                let message = format!("column \"{}\" specified more than once", added.name);
-                return Err(PlanError::new(SqlState::DUPLICATE_COLUMN, message).at(position));
-            }
-            columns.push(added);
+            add_columns(&mut columns, vec![added], names::at(&column.name))?;
+        }
+        for like in likes {
+            add_columns(&mut columns, self.columns_like(like)?, like.table.position)?;
         }
         let constraints = self.constraints(schema, &plan.name, &mut columns, create)?;
         Ok(CreateTablePlan {
@@ -176,17 +174,13 @@ impl Planner<'_> {
         Ok(expr.to_string())
     }
 
-    fn columns_like(
-        &self,
-        name: &sqlparser::ast::ObjectName,
-        defaults: bool,
-    ) -> Result<Vec<TableColumn>, PlanError> {
-        let name = Name::new(name)?;
-        let object = names::resolve(self.catalog, self.search_path, &name)?;
+    fn columns_like(&self, like: &Like) -> Result<Vec<TableColumn>, PlanError> {
+        let name = &like.table;
+        let object = names::resolve(self.catalog, self.search_path, name)?;
         if let ObjectKind::Table(table) = &object.kind {
             let copy = |c: &TableColumn| TableColumn {
-                default: c.default.clone().filter(|_| defaults),
-                comment: None,
+                default: c.default.clone().filter(|_| like.defaults),
+                comment: c.comment.clone().filter(|_| like.comments),
                 missing: None,
                 ..c.clone()
             };
@@ -313,6 +307,21 @@ fn boolean_option(value: &Expr) -> Result<bool, PlanError> {
     }
 }
 
+fn add_columns(
+    columns: &mut Vec<TableColumn>,
+    added: Vec<TableColumn>,
+    position: Option<usize>,
+) -> Result<(), PlanError> {
+    for column in added {
+        if columns.iter().any(|c| c.name == column.name) {
+            let message = format!("column \"{}\" specified more than once", column.name);
+            return Err(PlanError::new(SqlState::DUPLICATE_COLUMN, message).at(position));
+        }
+        columns.push(column);
+    }
+    Ok(())
+}
+
 /// Refuses what sqlparser reads and Postgres has not, or Everview has not.
 fn check_clauses(create: &CreateTable) -> Result<(), PlanError> {
     let CreateTable {
@@ -337,7 +346,7 @@ fn check_clauses(create: &CreateTable) -> Result<(), PlanError> {
         location,
         query: _,
         sqlite_table_options,
-        like: _,
+        like,
         clone,
         version,
         comment,
@@ -399,6 +408,7 @@ fn check_clauses(create: &CreateTable) -> Result<(), PlanError> {
         || *dynamic
         || *transient
         || *volatile
+        || like.is_some()
         || *iceberg
         || *snapshot
         || *hive_distribution != HiveDistributionStyle::NONE

@@ -90,6 +90,7 @@ impl Input<'_> {
 
     /// CREATE TABLE: what follows the columns that sqlparser does not know is taken off its tokens.
     fn create_table(&mut self) -> Result<Statement, PlanError> {
+        let likes = self.likes()?;
         let mut append_only = false;
         let mut with_data = true;
         let mut depth = 0usize;
@@ -135,6 +136,7 @@ impl Input<'_> {
         match statement {
             ast::Statement::CreateTable(table) => Ok(Statement::CreateTable {
                 table: Box::new(table),
+                likes,
                 append_only,
                 with_data,
             }),
@@ -320,6 +322,14 @@ impl Input<'_> {
     pub(super) fn alter(&mut self) -> Result<Statement, PlanError> {
         self.expect(&["alter"])?;
         let Some(kind) = self.object_type() else {
+            let role = self.is(0, "user") || self.is(0, "role");
+            if role && (2..5).any(|n| self.is(n, "password")) {
+                return Err(PlanError::unsupported("a password of a role")
+                    .with_hint(
+                        "Clients on the loopback interface need none; others are not let in.",
+                    )
+                    .at(self.position()));
+            }
             return Err(self.other_object("ALTER"));
         };
         let if_exists = self.take(&["if", "exists"]);

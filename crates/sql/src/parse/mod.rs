@@ -8,6 +8,7 @@ mod alter;
 mod copy;
 pub(crate) mod ddl;
 mod input;
+mod like;
 mod query;
 mod rewrite;
 mod session;
@@ -16,6 +17,7 @@ mod statement;
 
 use crate::error::PlanError;
 use input::Input;
+pub(crate) use like::Like;
 use source::Source;
 pub(crate) use source::{Mark, with_stack};
 pub(crate) use statement::*;

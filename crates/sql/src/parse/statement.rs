@@ -18,6 +18,7 @@ pub(crate) enum Statement {
     Delete(Box<ast::Delete>),
     CreateTable {
         table: Box<ast::CreateTable>,
+        likes: Vec<super::Like>,
         append_only: bool,
         with_data: bool,
     },

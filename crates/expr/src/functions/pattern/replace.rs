@@ -3,6 +3,7 @@
 use super::regex::{Found, Regex, compile, split_global};
 use crate::functions::Declarations;
 use crate::functions::string::offset;
+use crate::limit::within;
 use crate::registry::{Eval, FunctionDesc};
 use crate::value::{FromDatum, eval, mismatch};
 use everview_repr::{Datum, EvalError, SqlState};
@@ -13,7 +14,12 @@ fn bad_parameter(name: &str, value: i32) -> EvalError {
 }
 
 /// The replacement of one match: `\1` to `\9` are groups, `\&` the whole, `\\` a backslash.
-fn push_replacement(out: &mut String, s: &str, replacement: &str, found: &Found) {
+fn push_replacement(
+    out: &mut String,
+    s: &str,
+    replacement: &str,
+    found: &Found,
+) -> Result<(), EvalError> {
     let mut chars = replacement.chars().peekable();
     while let Some(c) = chars.next() {
         if c != '\\' {
@@ -25,11 +31,13 @@ fn push_replacement(out: &mut String, s: &str, replacement: &str, found: &Found)
                 let group = *d as usize - '1' as usize;
                 if let Some(Some((start, end))) = found.groups.get(group) {
                     out.push_str(&s[*start..*end]);
+                    within(out.len())?;
                 }
                 chars.next();
             }
             Some('&') => {
                 out.push_str(&s[found.start..found.end]);
+                within(out.len())?;
                 chars.next();
             }
             Some('\\') => {
@@ -39,10 +47,17 @@ fn push_replacement(out: &mut String, s: &str, replacement: &str, found: &Found)
             _ => out.push('\\'),
         }
     }
+    within(out.len())
 }
 
 /// Replaces the n-th match from a byte on; all for 0.
-fn replace(s: &str, regex: &Regex, replacement: &str, from: usize, n: usize) -> String {
+fn replace(
+    s: &str,
+    regex: &Regex,
+    replacement: &str,
+    from: usize,
+    n: usize,
+) -> Result<String, EvalError> {
     let mut out = String::with_capacity(s.len());
     let mut copied = 0;
     for (i, found) in regex.find_all(s, from).enumerate() {
@@ -50,14 +65,14 @@ fn replace(s: &str, regex: &Regex, replacement: &str, from: usize, n: usize) -> 
             continue;
         }
         out.push_str(&s[copied..found.start]);
-        push_replacement(&mut out, s, replacement, &found);
+        push_replacement(&mut out, s, replacement, &found)?;
         copied = found.end;
         if n != 0 {
             break;
         }
     }
     out.push_str(&s[copied..]);
-    out
+    Ok(out)
 }
 
 fn regexp_replace(s: &str, pattern: &str, new: &str, flags: &str) -> Result<String, EvalError> {
@@ -69,13 +84,8 @@ fn regexp_replace(s: &str, pattern: &str, new: &str, flags: &str) -> Result<Stri
         ));
     }
     let (flags, global) = split_global(flags);
-    Ok(replace(
-        s,
-        &*compile(pattern, &flags)?,
-        new,
-        0,
-        usize::from(!global),
-    ))
+    let regex = compile(pattern, &flags)?;
+    replace(s, &regex, new, 0, usize::from(!global))
 }
 
 /// Positions, counts and flags of the functions that take them, with their defaults.
@@ -214,7 +224,7 @@ fn replace_from<'a>(
     };
     let regex = compile(FromDatum::from_datum(*pattern)?, &flags)?;
     let from = offset(s, start as usize - 1);
-    let out = replace(s, &regex, FromDatum::from_datum(*new)?, from, n);
+    let out = replace(s, &regex, FromDatum::from_datum(*new)?, from, n)?;
     Ok(Datum::Text(arena.string(out)))
 }
 
