@@ -3,7 +3,7 @@
 //! | tag | fact | bytes |
 //! |---|---|---|
 //! | 1 | rows | for each collection changed: its id, rows that came, rows that went, as varints |
-//! | 2 to 15 | kept for producers, their sequence numbers, and offsets of sources | |
+//! | 2 to 15 | kept for offsets of sources; what a producer has committed is a row, see `producers` | |
 //!
 //! Numbers are given once and never change their meaning. A tag at or above [`REQUIRED`] that is not in this table
 //! stops recovery: what the commit means is then not known.
