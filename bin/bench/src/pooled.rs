@@ -75,7 +75,6 @@ pub async fn run(arguments: &Arguments, out: &mut impl Write) -> Result<bool, Fa
     let direct = Session::connect("Everview", &server.url()).await?;
     let table = "CREATE TABLE t (sender int, sequence bigint, n int)";
     direct.run(table).await?;
-    drop(direct);
     let mut checks = Checks {
         out,
         failed: 0,
@@ -89,7 +88,9 @@ pub async fn run(arguments: &Arguments, out: &mut impl Write) -> Result<bool, Fa
         .zip(urls)
         .map(|(id, url)| tokio::spawn(sender::run(id, url, arguments.batches)))
         .collect();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let some = SENDERS as i64 * arguments.batches / 5;
+    let under_way = tokio::time::timeout(LIMIT, there_are(&direct, some)).await;
+    under_way.map_err(|_| "no batches are committed")??;
     server.kill()?;
     let server = launch.start().await?;
     let mut sent = Vec::new();
@@ -105,6 +106,15 @@ pub async fn run(arguments: &Arguments, out: &mut impl Write) -> Result<bool, Fa
     let Checks { passed, failed, .. } = checks;
     writeln!(out, "{passed} passed, {failed} failed")?;
     Ok(failed == 0)
+}
+
+/// Waits until so many rows are there.
+async fn there_are(direct: &Session, rows: i64) -> Result<(), Failure> {
+    let enough = format!("SELECT count(*) >= {rows} FROM t");
+    while !direct.rows(&enough).await?.contains_key("t") {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok(())
 }
 
 /// An address that was free a moment ago: the pooler must find the server there again after a kill.

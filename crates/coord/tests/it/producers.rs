@@ -272,7 +272,9 @@ fn a_gap_is_refused_in_strict_mode() {
     // For one transaction, as a pooled client says it.
     let epoch = show(&mut client, "everview.producer_epoch");
     client.query("BEGIN; SET LOCAL everview.strict_sequence = on");
-    client.query(&format!("SELECT everview.begin_batch('ingest', {epoch}, 4)"));
+    client.query(&format!(
+        "SELECT everview.begin_batch('ingest', {epoch}, 4)"
+    ));
     assert_eq!(client.error("COMMIT").0, "VE003");
     batch(&mut client, 9, "INSERT INTO t VALUES (9, 9)").unwrap();
     assert_eq!(client.query("SELECT count(*) FROM t"), rows(&[&["3"]]));
