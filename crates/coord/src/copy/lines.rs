@@ -160,10 +160,12 @@ impl Lines {
                     self.ending = Some(Ending::Newline);
                     return Ok(Found::Record(at, at + 1));
                 }
-                b'\\' if rest.get(1) == Some(&b'.') && (self.quote.is_none() || at == start) => {
-                    if self.is_marker(&rest[2..])? {
-                        return Ok(Found::Marker(at));
-                    }
+                b'\\'
+                    if rest.get(1) == Some(&b'.')
+                        && (self.quote.is_none() || at == start)
+                        && self.is_marker(&rest[2..])? =>
+                {
+                    return Ok(Found::Marker(at));
                 }
                 // Whatever follows a backslash is data.
                 b'\\' if self.quote.is_none() => self.searched = bytes.len().min(at + 2),
