@@ -79,7 +79,8 @@ async fn run(
         let sent = sink.send(Bytes::from(input)).await;
         let count = sent.and(sink.finish().await).map_err(Failed::Copy)?;
         let _ = writeln!(out, "  COPY {count}");
-        return Ok(show(client, "SELECT * FROM t", out).await?);
+        show(client, "SELECT * FROM t", out).await?;
+        return Ok(());
     }
     if statement.starts_with("COPY") {
         let stream = client.copy_out(statement).await?;
@@ -90,10 +91,11 @@ async fn run(
         }
         return Ok(());
     }
-    Ok(match statement.starts_with("SELECT") {
+    match statement.starts_with("SELECT") {
         true => show(client, statement, out).await?,
         false => client.batch_execute(statement).await?,
-    })
+    }
+    Ok(())
 }
 
 /// Rows in the order of their text.
