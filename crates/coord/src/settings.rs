@@ -177,6 +177,11 @@ impl Settings {
             .collect()
     }
 
+    /// The setting `search_path` as it is written.
+    pub fn search_path_text(&self) -> &str {
+        &self.values["search_path"]
+    }
+
     /// The time zone's name.
     pub fn time_zone(&self) -> &str {
         &self.values["timezone"]

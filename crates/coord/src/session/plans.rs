@@ -38,7 +38,7 @@ pub(crate) struct Planned {
     declared: Vec<Option<ScalarType>>,
     /// The version of the catalog, the search path and the time zone that it holds for.
     version: u64,
-    search_path: Vec<String>,
+    search_path: String,
     time_zone: String,
     desc: OnceLock<Arc<RelationDesc>>,
     /// The query in it, compiled, and for what.
@@ -105,8 +105,8 @@ impl Session {
         let transaction = self.transaction.as_ref();
         let catalog = transaction.map_or(&state.catalog, |t| &t.catalog);
         let kept = transaction.is_none_or(|t| t.catalog_changes.is_empty());
-        let search_path = self.settings.search_path(&self.entry.user);
-        let time_zone = self.settings.time_zone();
+        let (search_path, time_zone) =
+            (self.settings.search_path_text(), self.settings.time_zone());
         let fits = |planned: &&Arc<Planned>| {
             let same = |(a, b): (&ScalarType, &Option<ScalarType>)| Some(a) == b.as_ref();
             let params = planned.declared == declared
@@ -122,7 +122,7 @@ impl Session {
         }
         let context = PlanContext {
             catalog,
-            search_path: &search_path,
+            search_path: &self.settings.search_path(&self.entry.user),
             time_zone,
             params: declared,
             environment: None,
@@ -135,7 +135,7 @@ impl Session {
             declared: declared.to_vec(),
             version: catalog.version(),
             time_zone: time_zone.to_string(),
-            search_path,
+            search_path: search_path.to_string(),
             desc: OnceLock::new(),
             query: Mutex::new(None),
         });
