@@ -141,7 +141,7 @@ fn filter_inputs(
                 }
             }
             // Its members are equal to it already.
-            left.retain(|e| !e.columns().is_empty());
+            left.retain(|e| Some(e) != constant);
         }
         if !predicates.is_empty() {
             found = true;
@@ -427,7 +427,8 @@ impl<'a> Shape<'a> {
         let mut out = Vec::new();
         for class in self.equivalences {
             let inside: Vec<_> = class.iter().filter(|e| self.within(e, have)).collect();
-            let fresh = |e: &&&ScalarExpr| !self.within(e, before);
+            // At the beginning constants are new too: two of them that differ leave nothing.
+            let fresh = |e: &&&ScalarExpr| before.is_empty() || !self.within(e, before);
             let by_lookup = |e: &ScalarExpr| used.iter().any(|(_, mine)| mine == e);
             // Everything new must be equal to one anchor: an old member, or the first new one.
             let old = inside.iter().find(|e| self.within(e, before));
@@ -582,5 +583,45 @@ fn same_key(a: ScalarExpr, b: ScalarExpr, types: &[ColumnType]) -> ScalarExpr {
         func,
         args: vec![a, b],
         types: types.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use everview_repr::Datum;
+
+    #[test]
+    fn constants_that_differ_leave_nothing_of_a_join() {
+        let constant = |n| ScalarExpr::literal(Datum::Int32(n), ScalarType::Int32);
+        let column = ColumnType {
+            scalar: ScalarType::Int32,
+            typmod: Typmod::NONE,
+            nullable: false,
+        };
+        let input = RelExpr::Get {
+            id: Id::Global(everview_repr::GlobalId(1)),
+            ty: everview_expr::RelationType {
+                columns: vec![column],
+                keys: vec![],
+                append_only: false,
+            },
+        };
+        let inputs = [input.clone(), input];
+        let classes = [vec![constant(1), constant(-1)]];
+        let plan = lower(
+            &inputs,
+            &classes,
+            MapFilterProject::identity(2),
+            &Indexes::new(),
+        );
+        let Ok(Plan::Join {
+            plan: JoinPlan::Linear { initial, .. },
+            ..
+        }) = plan
+        else {
+            panic!("a linear join")
+        };
+        assert_eq!(initial.predicates.len(), 1);
     }
 }
