@@ -457,6 +457,25 @@ def two_phase_is_refused_by_name(conn):
     raises(errors.FeatureNotSupported, lambda: conn.execute("PREPARE TRANSACTION 'x'"))
 
 
+@check
+def a_password_is_asked_for_once_it_is_set(conn):
+    def connect(password):
+        other = psycopg.conninfo.make_conninfo(conn.info.dsn, user="postgres", password=password)
+        with psycopg.connect(other) as other:
+            return other.execute("SELECT current_user").fetchone()
+
+    assert connect(None) == ("postgres",)
+    conn.execute("ALTER ROLE postgres PASSWORD 'p\u00e4ss'")
+    assert connect("p\u00e4ss") == ("postgres",)
+    for wrong in ("pass", None):
+        raises(psycopg.OperationalError, lambda: connect(wrong))
+    verifier = conn.pgconn.encrypt_password(b"new", b"postgres", b"scram-sha-256").decode()
+    conn.execute(sql.SQL("ALTER USER postgres PASSWORD {}").format(sql.Literal(verifier)))
+    assert connect("new") == ("postgres",)
+    conn.execute("ALTER ROLE postgres PASSWORD NULL")
+    assert connect(None) == ("postgres",)
+
+
 def main():
     url = sys.argv[1] if len(sys.argv) > 1 else "postgres://everview@127.0.0.1:6875/everview"
     passed = failed = 0

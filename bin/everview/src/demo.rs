@@ -48,13 +48,13 @@ pub fn run(mut options: Server) -> Result<(), Box<dyn Error>> {
         .data_dir
         .clone()
         .unwrap_or_else(|| PathBuf::from("everview-demo"));
-    serve::check_address(options.listen)?;
     if options.log_level == "info" {
         options.log_level = "warn".to_string();
     }
     serve::start_logs(&options)?;
     serve::runtime()?.block_on(async {
         let coordinator = serve::open(&options, &data_dir)?;
+        serve::check_address(options.listen, coordinator.has_password())?;
         let server = everview_pgwire::Server::bind(coordinator.clone(), options.listen).await;
         let server = server.map_err(|e| format!("cannot listen on {}: {e}", options.listen))?;
         load(&coordinator).await?;

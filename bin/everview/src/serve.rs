@@ -15,10 +15,10 @@ pub fn run(options: &Server) -> Result<(), Box<dyn Error>> {
         .data_dir
         .clone()
         .unwrap_or_else(|| PathBuf::from("everview-data"));
-    check_address(options.listen)?;
     start_logs(options)?;
     runtime()?.block_on(async {
         let coordinator = open(options, &data_dir)?;
+        check_address(options.listen, coordinator.has_password())?;
         let server = everview_pgwire::Server::bind(coordinator, options.listen).await;
         let server = server.map_err(|e| format!("cannot listen on {}: {e}", options.listen))?;
         let address = server.local_addr()?;
@@ -56,14 +56,14 @@ pub fn open(options: &Server, data_dir: &Path) -> Result<Coordinator, Box<dyn Er
         .map_err(|e| format!("cannot open {}: {e}", data_dir.display()))?)
 }
 
-/// Refuses to listen where strangers could connect: there are no passwords.
-pub fn check_address(address: SocketAddr) -> Result<(), String> {
-    if address.ip().to_canonical().is_loopback() {
+/// Refuses to listen where strangers could connect as long as no role has a password.
+pub fn check_address(address: SocketAddr, has_password: bool) -> Result<(), String> {
+    if has_password || address.ip().to_canonical().is_loopback() {
         return Ok(());
     }
     Err(format!(
-        "refusing to listen on {address}: no password is set, and anybody who reaches it could connect. \
-         Listen on a loopback address such as 127.0.0.1:{}, and tunnel to it.",
+        "refusing to listen on {address}: no role has a password, and nobody could connect from there. \
+         Start with --listen 127.0.0.1:{}, run ALTER ROLE everview PASSWORD '...', and start again.",
         address.port()
     ))
 }
@@ -119,4 +119,32 @@ pub fn psql(address: SocketAddr) -> String {
 pub fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_listens_beyond_loopback_only_with_a_password() {
+        let may = |address: &str, has_password| {
+            check_address(address.parse().expect("an address"), has_password).is_ok()
+        };
+        for loopback in [
+            "127.0.0.1:6875",
+            "127.3.2.1:0",
+            "[::1]:6875",
+            "[::ffff:127.0.0.1]:1",
+        ] {
+            assert!(may(loopback, false) && may(loopback, true), "{loopback}");
+        }
+        for beyond in [
+            "0.0.0.0:6875",
+            "[::]:6875",
+            "10.0.0.7:1",
+            "[::ffff:10.0.0.7]:1",
+        ] {
+            assert!(!may(beyond, false) && may(beyond, true), "{beyond}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What sessions, the sequencer and the workers share, and how it starts and stops.
 
 use crate::error::Error;
+use crate::passwords::Passwords;
 use crate::planning::ViewCache;
 use crate::producers::Producers;
 use crate::sequencer::{self, Request, Requests};
@@ -96,6 +97,8 @@ pub(crate) struct Shared {
     suspended: RwLock<BTreeMap<GlobalId, String>>,
     /// Written by the sequencer alone.
     pub producers: RwLock<Producers>,
+    /// Written by the sequencer alone.
+    pub passwords: ArcSwap<Passwords>,
     damaged: RwLock<Option<Error>>,
     stopping: AtomicBool,
     pub sessions: Mutex<BTreeMap<i32, Arc<SessionEntry>>>,
@@ -189,6 +192,7 @@ impl Coordinator {
             dataflows: Mutex::default(),
             suspended: RwLock::new(recovered.suspended),
             producers: RwLock::new(recovered.producers),
+            passwords: ArcSwap::from_pointee(recovered.passwords),
             damaged: RwLock::new(None),
             stopping: AtomicBool::new(false),
             sessions: Mutex::default(),

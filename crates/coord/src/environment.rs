@@ -320,6 +320,10 @@ impl builtin::Runtime for Runtime<'_> {
             .collect()
     }
 
+    fn has_password(&self, role: &str) -> bool {
+        self.0.passwords.load().roles().any(|r| r == role)
+    }
+
     fn producers(&self) -> Vec<builtin::ProducerState> {
         let retention = self.0.options.producer_retention;
         let producers = self.0.producers.read();

@@ -3,6 +3,7 @@
 //! * [`coordinator`]: start and recovery; what everybody shares.
 //! * [`sequencer`]: the write path: validation, timestamps, group commit.
 //! * [`transaction`]: what a session buffers until COMMIT: writes, reads, DDL.
+//! * [`passwords`]: what is kept of roles' passwords.
 //! * `producers`: whose batch a commit is, and whether it is a repeated one.
 //! * [`read`]: the read path: planning, look-ups, one-off dataflows.
 //! * [`subscribe`]: SUBSCRIBE and cursors over it.
@@ -25,6 +26,7 @@ mod mark;
 mod memory;
 pub mod outcome;
 mod pieces;
+pub mod passwords;
 pub mod planning;
 mod producers;
 pub mod read;

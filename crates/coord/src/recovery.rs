@@ -11,6 +11,7 @@ use crate::coordinator::Options;
 use crate::error::Error;
 use crate::facts;
 use crate::mark::Mark;
+use crate::passwords::{PASSWORDS, Passwords};
 use crate::producers::{PRODUCERS, Producers};
 use crate::table::StoredTable;
 use crate::tables::{SUSPENDED, Tables, store_error};
@@ -36,6 +37,7 @@ pub(crate) struct Recovered {
     /// Views and indexes that failed, and why.
     pub suspended: BTreeMap<GlobalId, String>,
     pub producers: Producers,
+    pub passwords: Passwords,
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -105,9 +107,11 @@ fn attempt(options: &Options, fs: &Arc<dyn vfs::FileSystem>) -> Result<Option<Re
         }
     }
     let producers = Producers::load(&tables.system_rows(PRODUCERS, last)?)?;
+    let passwords = Passwords::load(&tables.system_rows(PASSWORDS, last)?)?;
     Ok(Some(Recovered {
         suspended,
         producers,
+        passwords,
         log,
         tables,
         catalog: replay.catalog,

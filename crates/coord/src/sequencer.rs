@@ -12,6 +12,7 @@ use crate::clock;
 use crate::coordinator::Shared;
 use crate::error::Error;
 use crate::mark::Mark;
+use crate::passwords::{Altered, Passwords};
 use crate::producers::{Action, Duplicate, Moment, Pending};
 use crate::table::StoredTable;
 use crate::tables::{SUSPENDED, store_error};
@@ -53,6 +54,8 @@ pub(crate) struct CommitRequest {
     /// The written tables as the transaction knew them.
     pub tables: BTreeMap<GlobalId, Arc<StoredTable>>,
     pub catalog_changes: Vec<Change>,
+    /// What it does to passwords.
+    pub passwords: Altered,
     pub base_version: u64,
     /// Dataflows to start once it is durable; their `as_of` is filled in here.
     pub installs: Vec<DataflowDesc>,
@@ -80,6 +83,7 @@ struct Sequenced {
     changes: BTreeMap<GlobalId, Vec<(Row, Diff)>>,
     catalog_changes: Vec<Change>,
     producer_changes: Vec<(Row, Diff)>,
+    password_changes: Vec<(Row, Diff)>,
 }
 
 /// Requests that go to the log together.
@@ -90,6 +94,8 @@ struct Group {
     duplicates: Vec<(Reply, Duplicate)>,
     /// What the group makes of producers.
     producers: Pending,
+    /// What the group makes of passwords, if it changes any.
+    passwords: Option<Passwords>,
 }
 
 pub(crate) struct Sequencer {
@@ -165,7 +171,7 @@ impl Sequencer {
             match self.judge(&request, catalog_changed, &group.producers) {
                 Ok(None) => {
                     catalog_changed |= !request.catalog_changes.is_empty();
-                    let sequenced = self.sequence(request, &mut group.producers);
+                    let sequenced = self.sequence(request, &mut group);
                     group.sequenced.push(sequenced);
                 }
                 Ok(Some(duplicate)) => {
@@ -310,7 +316,7 @@ impl Sequencer {
         Ok(())
     }
 
-    fn sequence(&mut self, request: CommitRequest, pending: &mut Pending) -> Sequenced {
+    fn sequence(&mut self, request: CommitRequest, group: &mut Group) -> Sequenced {
         let wall = clock::wall_clock();
         let timestamp = clock::next(self.last, wall);
         self.last = timestamp;
@@ -321,9 +327,18 @@ impl Sequencer {
                     wall,
                     retention: self.shared.options.producer_retention,
                 };
-                pending.act(&self.shared.producers.read(), action, at)
+                let durable = self.shared.producers.read();
+                group.producers.act(&durable, action, at)
             }
             None => Vec::new(),
+        };
+        let password_changes = match request.passwords.is_empty() {
+            true => Vec::new(),
+            false => {
+                let durable = || (**self.shared.passwords.load()).clone();
+                let passwords = group.passwords.get_or_insert_with(durable);
+                passwords.apply(&request.passwords)
+            }
         };
         self.recent
             .push_back((timestamp, WriteSummary::of(&request.writes)));
@@ -351,6 +366,7 @@ impl Sequencer {
             changes,
             catalog_changes,
             producer_changes,
+            password_changes,
         }
     }
 
@@ -369,6 +385,7 @@ impl Sequencer {
                 changes,
                 catalog_changes,
                 producer_changes: _,
+                password_changes: _,
             } = sequenced;
             let tables = &request.tables;
             let store = &self.shared.tables;
@@ -434,6 +451,9 @@ impl Sequencer {
         if !group.producers.is_empty() {
             let pending = std::mem::take(&mut group.producers);
             self.shared.producers.write().apply(pending);
+        }
+        if let Some(passwords) = group.passwords.take() {
+            self.shared.passwords.store(Arc::new(passwords));
         }
         self.shared.show(self.last);
         for (reply, timestamp) in replies {

@@ -27,6 +27,7 @@ mod execute;
 mod explain;
 mod plans;
 mod producing;
+mod roles;
 mod run;
 mod statements;
 mod subscribing;

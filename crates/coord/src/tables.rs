@@ -6,6 +6,7 @@
 use crate::codec;
 use crate::error::Error;
 use crate::facts;
+use crate::passwords::PASSWORDS;
 use crate::pieces::{self, Piece};
 use crate::producers::PRODUCERS;
 use crate::table::{Stored, StoredTable, UniqueKey};
@@ -166,7 +167,7 @@ impl Tables {
         self.apply_stored(timestamp, &all, &system)
     }
 
-    /// What a commit changes beside rows: the catalog, producers, pieces of append-only tables, row counts.
+    /// What a commit changes beside rows: the catalog, producers, passwords, pieces of append-only tables, row counts.
     fn system_changes(
         &self,
         (commit, position): (&Commit, Position),
@@ -174,7 +175,7 @@ impl Tables {
     ) -> Result<Vec<System>, Error> {
         let timestamp = Timestamp(commit.timestamp);
         let mut system = Vec::new();
-        let own = [CATALOG_COLLECTION, SUSPENDED, PRODUCERS].map(|id| u64::from(id.0));
+        let own = [CATALOG_COLLECTION, SUSPENDED, PRODUCERS, PASSWORDS].map(|id| u64::from(id.0));
         for payload in commit
             .payloads
             .iter()

@@ -5,6 +5,7 @@
 
 use crate::error::Error;
 use crate::keys::KeySet;
+use crate::passwords::Altered;
 use crate::producers::{Digest, Duplicate};
 use crate::table::{StoredTable, UniqueKey};
 use everview_catalog::Catalog;
@@ -170,6 +171,8 @@ pub struct Transaction {
     pub base_version: u64,
     /// Its own DDL.
     pub catalog_changes: Vec<Change>,
+    /// What it does to passwords.
+    pub(crate) passwords: Altered,
     /// What it read.
     pub reads: ReadSet,
     /// What it wrote.
@@ -187,7 +190,9 @@ pub struct Transaction {
 impl Transaction {
     /// Whether COMMIT has anything to write.
     pub fn has_writes(&self) -> bool {
-        !self.catalog_changes.is_empty() || self.writes.values().any(|w| !w.is_empty())
+        !self.catalog_changes.is_empty()
+            || !self.passwords.is_empty()
+            || self.writes.values().any(|w| !w.is_empty())
     }
 
     /// Whether it is a batch that was committed before.

@@ -1,7 +1,8 @@
 //! The Postgres protocol, version 3, in front of the coordinator's sessions.
 //!
 //! * [`server`]: the listener, its limits, and how it stops.
-//! * `startup`: from a fresh connection to a session: encryption requests, cancel requests, parameters.
+//! * `startup`: from a fresh connection to a session: encryption requests, cancel requests, parameters; `scram`: its
+//!   password.
 //! * `connection`: a session's loop; `simple`, `extended` and `copy` are its three kinds of conversation.
 //! * `frame`, `message`: bytes to messages, bounded and checked; `output`, `rows`: messages to bytes.
 //! * `params`: a Bind's parameters to a row.
@@ -19,6 +20,7 @@ mod message;
 mod output;
 mod params;
 mod rows;
+mod scram;
 pub mod server;
 mod simple;
 mod startup;

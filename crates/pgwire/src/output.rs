@@ -67,6 +67,14 @@ impl<W: AsyncWrite + Unpin> Output<W> {
         self.message(b'R', |b| b.extend(0u32.to_be_bytes()));
     }
 
+    /// A step of authentication by SASL: its number and what the server says in it.
+    pub fn authentication_sasl(&mut self, step: u32, data: &[u8]) {
+        self.message(b'R', |b| {
+            b.extend(step.to_be_bytes());
+            b.extend(data);
+        });
+    }
+
     pub fn parameter_status(&mut self, name: &str, value: &str) {
         self.message(b'S', |b| {
             push_string(b, name);

@@ -1,10 +1,12 @@
 //! From a fresh connection to a session.
 //!
-//! There is no encryption and no password yet: a peer is trusted if it is on the loopback interface.
+//! There is no encryption. A role with a password needs it wherever it comes from; one without is let in from the
+//! loopback interface only.
 
 use crate::frame::Input;
 use crate::message::{malformed, utf8};
 use crate::output::Output;
+use crate::scram;
 use bytes::{Buf, Bytes};
 use everview_coord::{Coordinator, Error, Session, SessionOptions};
 use everview_repr::SqlState;
@@ -67,10 +69,40 @@ where
                 }
                 return Ok(Start::Done);
             }
-            version => return Ok(Start::Session(parameters(version, &rest, output, peer)?)),
+            version => {
+                let options = parameters(version, &rest, output, peer)?;
+                let known = identify(input, output, coordinator, &options.user, peer).await;
+                let known = known.inspect_err(|error| {
+                    tracing::warn!(%error, %peer, "a client was not let in");
+                })?;
+                return Ok(match known {
+                    true => Start::Session(options),
+                    false => Start::Done,
+                });
+            }
         }
     }
     Err(malformed("too many encryption requests").fatal())
+}
+
+/// Whether the client is who it says; false if it goes away.
+async fn identify<R, W>(
+    input: &mut Input<R>,
+    output: &mut Output<W>,
+    coordinator: &Coordinator,
+    role: &str,
+    peer: SocketAddr,
+) -> Result<bool, Error>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let loopback = peer.ip().to_canonical().is_loopback();
+    let challenge = coordinator.challenge(role, loopback);
+    match challenge.map_err(Error::fatal)? {
+        Some(verifier) => scram::authenticate(input, output, role, &verifier).await,
+        None => Ok(true),
+    }
 }
 
 fn split(mut packet: Bytes) -> (u32, Bytes) {
@@ -90,14 +122,6 @@ fn parameters<W: AsyncWrite + Unpin>(
         let message =
             format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.0");
         return Err(Error::new(SqlState::FEATURE_NOT_SUPPORTED, message).fatal());
-    }
-    if !peer.ip().to_canonical().is_loopback() {
-        let message = "connections from beyond loopback are refused";
-        return Err(
-            Error::new(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, message)
-                .with_detail("No password is set.")
-                .fatal(),
-        );
     }
     let mut options = SessionOptions {
         peer: peer.to_string(),

@@ -57,6 +57,8 @@ pub enum Plan {
         /// IF EXISTS.
         if_exists: bool,
     },
+    /// ALTER ROLE.
+    AlterRole(AlterRolePlan),
     /// A query.
     Select(SelectPlan),
     /// EXPLAIN.
@@ -478,6 +480,37 @@ pub struct CreateViewPlan {
     /// The name.
     pub name: String,
     /// The definition.
+/// ALTER ROLE name PASSWORD.
+#[derive(Clone, Debug)]
+pub struct AlterRolePlan {
+    /// Whose; the session's own user if none is named.
+    pub role: Option<String>,
+    /// The password, or a verifier; `None` is NULL.
+    pub password: Option<Secret>,
+}
+
+/// Text that is not shown, neither to clients nor in logs.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a text.
+    pub fn new(text: String) -> Secret {
+        Secret(text)
+    }
+
+    /// The text.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("********")
+    }
+}
+
     pub view: View,
     /// Its plan.
     pub expr: RelExpr,

@@ -120,6 +120,7 @@ impl Planner<'_> {
             Statement::Drop(drop) => self.drop_objects(drop)?,
             Statement::Alter(alter) => self.alter(alter)?,
             Statement::Comment {
+            Statement::AlterRole(plan) => Plan::AlterRole(plan.clone()),
                 kind,
                 name,
                 column,

@@ -163,3 +163,84 @@ fn a_log_in_json_is_a_line_an_event_with_time_level_target_and_message() {
     let said = |message: &str| events.iter().any(|e| e["fields"]["message"] == message);
     assert!(said("the log was read") && said("stopping"), "{log}");
 }
+
+/// Starts a server on an address with all that it can log, does something, and stops it; its stderr.
+fn run_with_logs(dir: &Path, listen: &str, act: impl FnOnce(&str)) -> (bool, String) {
+    let address = dir.join("address");
+    let mut server = Command::new(env!("CARGO_BIN_EXE_everview"))
+        .current_dir(dir)
+        .args(["--log-level", "trace", "--listen", listen])
+        .args(["--address-file", "address"])
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(dir.join("stderr")).unwrap())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    while !address.exists() && start.elapsed() < Duration::from_secs(60) {
+        if server.try_wait().unwrap().is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let listening = address.exists();
+    if listening {
+        act(&std::fs::read_to_string(&address).unwrap());
+        let pid = server.id().to_string();
+        let stopped = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(stopped.unwrap().success());
+        std::fs::remove_file(&address).unwrap();
+    }
+    server.wait().unwrap();
+    let logs = std::fs::read(dir.join("stderr")).unwrap();
+    (listening, String::from_utf8_lossy(&logs).to_string())
+}
+
+#[test]
+fn only_a_password_lets_the_server_listen_beyond_loopback_and_it_is_never_logged() {
+    let dir = tempfile::tempdir().unwrap();
+    // An address of documentation (RFC 5737), which no machine has: what may be listened on fails for another reason.
+    let beyond = || run_with_logs(dir.path(), "192.0.2.1:0", |_| {}).1;
+    let refused = "refusing to listen on 192.0.2.1:0: no role has a password";
+    let logs = beyond();
+    assert!(
+        logs.contains(refused) && logs.contains("ALTER ROLE everview PASSWORD"),
+        "{logs}"
+    );
+    let sql = |address: &str, password: &str, sql: &str| {
+        let url = format!("postgres://everview:{password}@{address}/everview");
+        let output = Command::new("psql")
+            .args(["-X", "-A", "-t", &url, "-c", sql])
+            .output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    let (listening, logs) = run_with_logs(dir.path(), "127.0.0.1:0", |address| {
+        sql(address, "", "ALTER ROLE everview PASSWORD 'Sesamkorn'");
+        sql(
+            address,
+            "Sesamkorn",
+            "ALTER ROLE everview PASSWORD 'Sesamkorn' SUPERUSER",
+        );
+        sql(
+            address,
+            "Sesamkorn",
+            "ALTER ROLE nobody PASSWORD 'Sesamkorn'",
+        );
+        sql(address, "Sesamkorn2", "SELECT 1");
+    });
+    assert!(
+        listening && logs.contains("password authentication failed"),
+        "{logs}"
+    );
+    assert!(!logs.contains("Sesamkorn"), "{logs}");
+    let logs = beyond();
+    assert!(
+        !logs.contains(refused) && logs.contains("cannot listen on 192.0.2.1:0"),
+        "{logs}"
+    );
+    let (listening, _) = run_with_logs(dir.path(), "127.0.0.1:0", |address| {
+        assert_eq!(sql(address, "Sesamkorn", "SELECT 'in'"), "in\n");
+        sql(address, "Sesamkorn", "ALTER ROLE everview PASSWORD NULL");
+    });
+    assert!(listening);
+    assert!(beyond().contains(refused));
+}

@@ -13,6 +13,7 @@ mod copy;
 mod first_run;
 mod inside;
 mod limits;
+mod passwords;
 mod producers;
 mod psql;
 mod raw;

@@ -19,11 +19,16 @@ impl Raw {
     /// A connection with a session open.
     pub fn session(server: &Server) -> Raw {
         let mut raw = Raw::connect(server);
-        let mut packet = 196_608u32.to_be_bytes().to_vec();
-        packet.extend(b"user\0everview\0database\0everview\0\0");
-        raw.send(&with_length(&packet));
+        raw.start("everview");
         raw.until(b'Z');
         raw
+    }
+
+    /// Says who connects.
+    pub fn start(&mut self, role: &str) {
+        let mut packet = 196_608u32.to_be_bytes().to_vec();
+        packet.extend(format!("user\0{role}\0database\0everview\0\0").as_bytes());
+        self.send(&with_length(&packet));
     }
 
     pub fn send(&mut self, bytes: &[u8]) {

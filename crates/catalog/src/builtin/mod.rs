@@ -62,6 +62,10 @@ pub trait Runtime {
     fn settings(&self) -> Vec<(String, String, String)> {
         Vec::new()
     }
+    /// Whether a role has a password.
+    fn has_password(&self, _role: &str) -> bool {
+        false
+    }
     /// Producers, by name.
     fn producers(&self) -> Vec<ProducerState> {
         Vec::new()

@@ -52,6 +52,7 @@ impl Builder<'_> {
                 "oid" => *oid, "rolname" => *name, "rolsuper" => true, "rolinherit" => true,
                 "rolcreaterole" => true, "rolcreatedb" => true, "rolcanlogin" => true, "rolreplication" => true,
                 "rolbypassrls" => true, "rolconnlimit" => -1,
+                "rolpassword" => self.runtime.has_password(name).then_some("********"),
             })
         };
         ROLES.iter().map(role).collect()

@@ -1,6 +1,7 @@
 //! What a sequenced transaction is in the log.
 
 use super::Sequenced;
+use crate::passwords::PASSWORDS;
 use crate::producers::PRODUCERS;
 use crate::{clock, codec, facts};
 use everview_catalog::catalog::{self, CATALOG_COLLECTION};
@@ -14,6 +15,7 @@ pub(super) fn record(sequenced: &Sequenced) -> Commit {
         payloads.extend(payload(*id, rows));
     }
     payloads.extend(payload(PRODUCERS, &sequenced.producer_changes));
+    payloads.extend(payload(PASSWORDS, &sequenced.password_changes));
     let mut objects = Vec::new();
     for change in &sequenced.catalog_changes {
         objects.extend(change.old.iter().map(|o| (catalog::to_row(o), -1)));

@@ -250,4 +250,5 @@ fn verb(plan: &Plan) -> &'static str {
         Plan::Comment { .. } => "COMMENT",
         _ => "ALTER",
     }
+        Plan::AlterRole(_) => "ALTER ROLE",
 }

@@ -239,6 +239,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Bytes of a name.",
     ),
     setting(
+        "password_encryption",
+        "scram-sha-256",
+        Kind::OneOf(&["scram-sha-256"]),
+        false,
+        "What is kept of a password.",
+    ),
+    setting(
         "search_path",
         "\"$user\", public",
         Kind::SearchPath,

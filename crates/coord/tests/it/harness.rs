@@ -40,6 +40,10 @@ impl Server {
         }
     }
 
+    pub fn coordinator(&self) -> &Coordinator {
+        self.coordinator.as_ref().expect("the server runs")
+    }
+
     pub fn dir(&self) -> &Path {
         &self.options.data_dir
     }
@@ -59,13 +63,12 @@ impl Server {
     }
 
     pub fn connect(&self) -> Client<'_> {
-        let coordinator = self.coordinator.as_ref().expect("the server runs");
         let options = SessionOptions {
             user: "everview".to_string(),
             database: "everview".to_string(),
             ..SessionOptions::default()
         };
-        let session = Session::open(coordinator, options).expect("a session opens");
+        let session = Session::open(self.coordinator(), options).expect("a session opens");
         Client {
             server: self,
             session,

@@ -8,6 +8,7 @@ mod copying;
 mod edges;
 mod errors;
 mod ops;
+mod passwords;
 mod producers;
 mod reads;
 mod recovery;

@@ -260,7 +260,7 @@ impl Input<'_> {
         }))
     }
 
-    fn object_type(&mut self) -> Option<ObjectType> {
+    pub(super) fn object_type(&mut self) -> Option<ObjectType> {
         if self.take(&["materialized", "view"]) {
             return Some(ObjectType::MaterializedView);
         }
@@ -321,15 +321,10 @@ impl Input<'_> {
 
     pub(super) fn alter(&mut self) -> Result<Statement, PlanError> {
         self.expect(&["alter"])?;
+        if self.is(0, "role") || self.is(0, "user") && !self.is(1, "mapping") {
+            return self.alter_role();
+        }
         let Some(kind) = self.object_type() else {
-            let role = self.is(0, "user") || self.is(0, "role");
-            if role && (2..5).any(|n| self.is(n, "password")) {
-                return Err(PlanError::unsupported("a password of a role")
-                    .with_hint(
-                        "Clients on the loopback interface need none; others are not let in.",
-                    )
-                    .at(self.position()));
-            }
             return Err(self.other_object("ALTER"));
         };
         let if_exists = self.take(&["if", "exists"]);

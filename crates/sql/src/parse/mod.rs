@@ -11,6 +11,7 @@ mod input;
 mod like;
 mod query;
 mod rewrite;
+mod role;
 mod session;
 mod source;
 mod statement;
@@ -28,7 +29,7 @@ use std::sync::Arc;
 pub struct Parsed {
     /// What it says.
     statement: Arc<Deep>,
-    /// Its text, without the semicolon.
+    /// Its text, without the semicolon, as it may be shown: a password is not in it.
     pub sql: Arc<str>,
     /// Where its tokens are.
     pub(crate) marks: Arc<[Mark]>,
@@ -92,18 +93,23 @@ fn parse_one(
     let chain = source::check_depth(&tokens)?;
     let tokens = rewrite::rewrite(tokens)?;
     let marks = source::marks(&tokens);
-    let statement = with_stack(chain, || {
+    let (statement, sql) = with_stack(chain, || {
         let mut input = Input::new(source, tokens, end);
         let statement = statement::statement(&mut input)?;
         input.end()?;
-        Ok::<_, PlanError>(Arc::new(Deep {
+        let sql = match &statement {
+            Statement::AlterRole(plan) => Arc::from(plan.shown()),
+            _ => Arc::from(sql),
+        };
+        let statement = Arc::new(Deep {
             statement: Some(statement),
             chain,
-        }))
+        });
+        Ok::<_, PlanError>((statement, sql))
     })?;
     Ok(Parsed {
         statement,
-        sql: Arc::from(sql),
+        sql,
         marks: marks.into(),
     })
 }

@@ -34,6 +34,7 @@ pub(crate) enum Statement {
         if_exists: bool,
     },
     Alter(Alter),
+    AlterRole(crate::plan::AlterRolePlan),
     Comment {
         kind: CommentKind,
         name: Name,
