@@ -135,3 +135,23 @@ fn a_failed_write_poisons_the_log() {
     assert_eq!(again.commits.len(), 1);
     assert!(again.recovery.set_aside.is_some());
 }
+
+#[test]
+fn a_fault_at_a_change_is_not_moved_by_reads_and_a_fork_goes_its_own_way() {
+    let fs = FaultFs::new(1);
+    let opened = open(&fs).unwrap();
+    let places = opened.log.append_commits(&[commit(1, "kept")]).unwrap();
+    let fork = fs.fork();
+    // The write of the next commit, however much is read before it.
+    fs.inject_change(fs.changes(), Fault::Error);
+    opened.log.reader().read(places[0]).unwrap();
+    assert_eq!(fs.struck(), []);
+    opened.log.append_commits(&[commit(2, "x")]).unwrap_err();
+    assert_eq!(fs.struck(), [(Operation::Write, Fault::Error)]);
+    assert!(opened.log.poisoned().is_some());
+    // The fork has neither fault nor lock.
+    let other = open(&fork).unwrap();
+    other.log.append_commits(&[commit(2, "y")]).unwrap();
+    assert_eq!(other.commits.len(), 1);
+    assert_eq!(fork.struck(), []);
+}

@@ -74,6 +74,24 @@ pub enum Operation {
     Length,
 }
 
+impl Operation {
+    /// Whether it changes files, names, or what of them is durable.
+    pub fn changes(self) -> bool {
+        use Operation::{
+            Create, CreateDir, Preallocate, Remove, Rename, SyncData, SyncDir, Truncate, Write,
+        };
+        match self {
+            CreateDir | Create | Rename | Remove | SyncDir | Write | SyncData | Preallocate
+            | Truncate => true,
+            Operation::List
+            | Operation::Open
+            | Operation::Lock
+            | Operation::Read
+            | Operation::Length => false,
+        }
+    }
+}
+
 /// The file system in memory. Clones share it.
 #[derive(Clone)]
 pub struct FaultFs {
@@ -82,7 +100,7 @@ pub struct FaultFs {
 
 type FileId = u64;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Content {
     /// What reads see.
     current: Vec<u8>,
@@ -92,17 +110,20 @@ struct Content {
     pending: Vec<Change>,
 }
 
+#[derive(Clone)]
 enum Change {
     Write { offset: u64, bytes: Vec<u8> },
     Resize { length: u64 },
 }
 
+#[derive(Clone)]
 enum NameChange {
     Link(PathBuf, FileId),
     Unlink(PathBuf),
     Rename(PathBuf, PathBuf),
 }
 
+#[derive(Clone)]
 struct State {
     files: BTreeMap<FileId, Content>,
     names: BTreeMap<PathBuf, FileId>,
@@ -114,6 +135,10 @@ struct State {
     life: u64,
     killed: bool,
     faults: BTreeMap<u64, Fault>,
+    /// By the number of the operation among those that change something.
+    change_faults: BTreeMap<u64, Fault>,
+    changes: u64,
+    struck: Vec<(Operation, Fault)>,
     trace: Vec<Operation>,
     capacity: Option<u64>,
     random: u64,
@@ -133,6 +158,9 @@ impl FaultFs {
                 life: 0,
                 killed: false,
                 faults: BTreeMap::new(),
+                change_faults: BTreeMap::new(),
+                changes: 0,
+                struck: Vec::new(),
                 trace: Vec::new(),
                 capacity: None,
                 random: seed ^ 0x9e37_79b9_7f4a_7c15,
@@ -145,9 +173,36 @@ impl FaultFs {
         self.state.lock().faults.insert(at, fault);
     }
 
+    /// Plants `fault` at the operation with number `at` among those that change something, counted from 0 since the
+    /// file system was made: a number that readers on other threads do not move.
+    pub fn inject_change(&self, at: u64, fault: Fault) {
+        self.state.lock().change_faults.insert(at, fault);
+    }
+
     /// Removes every planted fault.
     pub fn clear_faults(&self) {
-        self.state.lock().faults.clear();
+        let mut state = self.state.lock();
+        state.faults.clear();
+        state.change_faults.clear();
+    }
+
+    /// How many operations that change something were tried so far.
+    pub fn changes(&self) -> u64 {
+        self.state.lock().changes
+    }
+
+    /// The operations that met a fault, in order.
+    pub fn struck(&self) -> Vec<(Operation, Fault)> {
+        self.state.lock().struck.clone()
+    }
+
+    /// A file system of its own with everything that this one has now. Handles of this one are none of it.
+    pub fn fork(&self) -> FaultFs {
+        let mut state = self.state.lock().clone();
+        state.restart();
+        FaultFs {
+            state: Arc::new(Mutex::new(state)),
+        }
     }
 
     /// How many operations were tried so far: the number of the next one.
@@ -222,10 +277,17 @@ impl FaultFs {
         let mut state = self.state.lock();
         let number = state.trace.len() as u64;
         state.trace.push(operation);
+        let mut fault = state.faults.remove(&number);
+        if operation.changes() {
+            let change = state.changes;
+            state.changes += 1;
+            fault = state.change_faults.remove(&change).or(fault);
+        }
         if state.killed || life.is_some_and(|life| life != state.life) {
             return Err(io::Error::other("the process was killed"));
         }
-        match state.faults.remove(&number) {
+        state.struck.extend(fault.map(|fault| (operation, fault)));
+        match fault {
             None => effect(&mut state, Extent::Whole),
             Some(Fault::Error) => Err(io::Error::other("injected fault")),
             Some(Fault::Torn) => {
