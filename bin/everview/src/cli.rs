@@ -25,6 +25,16 @@ pub enum Command {
     Demo,
     /// Run sqllogictest files.
     Slt(Slt),
+    /// Derive every view of a stopped server's folder again from its log, and compare.
+    Verify(Verify),
+}
+
+/// Options of `everview verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// What SHOW everview.log_head gave once: the log must still contain it
+    #[arg(long, value_name = "HEAD")]
+    pub head: Option<String>,
 }
 
 /// Options of the server.

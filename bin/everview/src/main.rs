@@ -7,6 +7,7 @@ mod cli;
 mod demo;
 mod serve;
 mod slt;
+mod verify;
 
 use clap::Parser;
 use cli::{Arguments, Command};
@@ -32,6 +33,7 @@ fn run(arguments: Arguments) -> Result<bool, Box<dyn std::error::Error>> {
     match command {
         None => serve::run(&server).map(|()| true),
         Some(Command::Demo) => demo::run(server).map(|()| true),
+        Some(Command::Verify(arguments)) => verify::run(server, &arguments),
         Some(Command::Slt(arguments)) => slt::run(arguments, server.workers),
     }
 }

@@ -243,6 +243,15 @@ impl Coordinator {
         }
     }
 
+    /// Whether the log, all of which is read, once had the head that `SHOW everview.log_head` gave. Nothing may be
+    /// written meanwhile.
+    pub fn log_contains(&self, head: &str) -> Result<bool, Error> {
+        let head = head
+            .parse()
+            .map_err(|e: String| Error::new(everview_repr::SqlState::INVALID_PARAMETER_VALUE, e))?;
+        Ok(self.shared.log.reader().contains(head)?)
+    }
+
     /// Tells every session to end. New ones are refused.
     pub fn begin_shutdown(&self) {
         self.shared.stopping.store(true, Ordering::SeqCst);

@@ -127,13 +127,26 @@ impl QueryContext<'_> {
         })
     }
 
+    /// Replaces all views, the maintained among them, by bindings of their definitions.
+    pub fn inline(&self, expr: RelExpr) -> Result<RelExpr, Error> {
+        Ok(self.resolve_by(expr, &|id| self.definition(id))?.0)
+    }
+
     /// Replaces views by bindings of their definitions, system tables by their rows, and written tables by what the
     /// transaction sees of them. Also whether rows of this moment or transaction are in it now.
     pub fn resolve(&self, expr: RelExpr) -> Result<(RelExpr, bool), Error> {
+        self.resolve_by(expr, &|id| self.replacement(id))
+    }
+
+    fn resolve_by(
+        &self,
+        expr: RelExpr,
+        replacement: &Replacement<'_>,
+    ) -> Result<(RelExpr, bool), Error> {
         let mut next = 1 + max_local(&expr);
         let mut bound: BTreeMap<GlobalId, (LocalId, RelationType)> = BTreeMap::new();
         let mut bindings: Vec<(LocalId, RelExpr)> = Vec::new();
-        let body = self.resolve_in(expr, &mut bound, &mut bindings, &mut next)?;
+        let body = resolve_in(expr, replacement, &mut bound, &mut bindings, &mut next)?;
         let own = bound.keys().any(|id| {
             let object = self.catalog.get(*id).map(|o| &o.kind);
             matches!(
@@ -153,43 +166,16 @@ impl QueryContext<'_> {
         Ok((expr, own))
     }
 
-    fn resolve_in(
-        &self,
-        mut expr: RelExpr,
-        bound: &mut BTreeMap<GlobalId, (LocalId, RelationType)>,
-        bindings: &mut Vec<(LocalId, RelExpr)>,
-        next: &mut u32,
-    ) -> Result<RelExpr, Error> {
-        for id in lowering::global_reads(&expr) {
-            if bound.contains_key(&id) {
-                continue;
+    /// The query of a view, maintained or not.
+    fn definition(&self, id: GlobalId) -> Result<Option<RelExpr>, Error> {
+        match self.catalog.get(id).map(|object| &object.kind) {
+            Some(ObjectKind::View(view) | ObjectKind::MaterializedView(view)) => {
+                let views = &self.shared.views;
+                let expr = views.get(&self.state.catalog, self.catalog, id, view)?;
+                Ok(Some((*expr).clone()))
             }
-            let Some(mut value) = self.replacement(id)? else {
-                continue;
-            };
-            let offset = *next;
-            *next += 1 + max_local(&value);
-            shift_locals(&mut value, offset);
-            let value = if lowering::global_reads(&value).contains(&id) {
-                value
-            } else {
-                self.resolve_in(value, bound, bindings, next)?
-            };
-            let local = LocalId(*next);
-            *next += 1;
-            bound.insert(id, (local, value.ty()));
-            bindings.push((local, value));
+            _ => Ok(None),
         }
-        expr.visit_mut_post(&mut |e| {
-            if let RelExpr::Get {
-                id: Id::Global(id), ..
-            } = e
-                && let Some((local, ty)) = bound.get(id)
-            {
-                *e = RelExpr::local(*local, ty.clone());
-            }
-        });
-        Ok(expr)
     }
 
     /// What stands for a relation that is not read as it is.
@@ -199,27 +185,12 @@ impl QueryContext<'_> {
             .get(id)
             .ok_or_else(|| Error::internal(format!("relation {id} is not in the catalog")))?;
         match &object.kind {
-            ObjectKind::View(view) => Ok(Some(
-                (*self
-                    .shared
-                    .views
-                    .get(&self.state.catalog, self.catalog, id, view)?)
-                .clone(),
-            )),
-            ObjectKind::MaterializedView(view) => {
+            ObjectKind::View(_) => self.definition(id),
+            ObjectKind::MaterializedView(_) => {
                 let own = self
                     .transaction
                     .is_some_and(|t| self.sees_own_writes(t, id));
-                if !own {
-                    return Ok(None);
-                }
-                Ok(Some(
-                    (*self
-                        .shared
-                        .views
-                        .get(&self.state.catalog, self.catalog, id, view)?)
-                    .clone(),
-                ))
+                if own { self.definition(id) } else { Ok(None) }
             }
             ObjectKind::SystemTable(desc) => {
                 let rows =
@@ -301,6 +272,48 @@ impl QueryContext<'_> {
             .iter()
             .any(|t| written.contains(t))
     }
+}
+
+/// What stands for a relation, if anything does.
+type Replacement<'r> = dyn Fn(GlobalId) -> Result<Option<RelExpr>, Error> + 'r;
+
+fn resolve_in(
+    mut expr: RelExpr,
+    replacement: &Replacement<'_>,
+    bound: &mut BTreeMap<GlobalId, (LocalId, RelationType)>,
+    bindings: &mut Vec<(LocalId, RelExpr)>,
+    next: &mut u32,
+) -> Result<RelExpr, Error> {
+    for id in lowering::global_reads(&expr) {
+        if bound.contains_key(&id) {
+            continue;
+        }
+        let Some(mut value) = replacement(id)? else {
+            continue;
+        };
+        let offset = *next;
+        *next += 1 + max_local(&value);
+        shift_locals(&mut value, offset);
+        let value = if lowering::global_reads(&value).contains(&id) {
+            value
+        } else {
+            resolve_in(value, replacement, bound, bindings, next)?
+        };
+        let local = LocalId(*next);
+        *next += 1;
+        bound.insert(id, (local, value.ty()));
+        bindings.push((local, value));
+    }
+    expr.visit_mut_post(&mut |e| {
+        if let RelExpr::Get {
+            id: Id::Global(id), ..
+        } = e
+            && let Some((local, ty)) = bound.get(id)
+        {
+            *e = RelExpr::local(*local, ty.clone());
+        }
+    });
+    Ok(expr)
 }
 
 /// The tables that a relation reads in the end; itself, if it is one.

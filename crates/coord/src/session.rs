@@ -33,6 +33,7 @@ mod statements;
 mod subscribing;
 mod time;
 mod transact;
+mod verifying;
 mod write;
 
 pub(crate) use cursors::Cursor;

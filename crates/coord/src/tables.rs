@@ -25,9 +25,10 @@ use std::sync::Arc;
 const CHUNK_ROWS: usize = 4096;
 
 /// Rows of a table with multiplicities, in bounded pieces.
-type RowChunks = Box<dyn Iterator<Item = Result<Vec<(Row, Diff)>, String>> + Send>;
+pub(crate) type RowChunks = Box<dyn Iterator<Item = Result<Vec<(Row, Diff)>, String>> + Send>;
 /// The same with the time of each change.
-type ChangeChunks = Box<dyn Iterator<Item = Result<Vec<(Row, Timestamp, Diff)>, String>> + Send>;
+pub(crate) type ChangeChunks =
+    Box<dyn Iterator<Item = Result<Vec<(Row, Timestamp, Diff)>, String>> + Send>;
 
 /// Where changes are in the log, in order.
 type Pieces = Box<dyn Iterator<Item = Result<Piece, String>> + Send>;
@@ -263,7 +264,7 @@ impl Tables {
         Ok(())
     }
 
-    fn apply_stored(
+    pub(crate) fn apply_stored(
         &self,
         timestamp: Timestamp,
         changes: &[Stored],
@@ -415,7 +416,7 @@ impl Tables {
     }
 
     /// The changes of those pieces, one piece at a time.
-    fn read_pieces(&self, table: Arc<StoredTable>, pieces: Pieces) -> ChangeChunks {
+    pub(crate) fn read_pieces(&self, table: Arc<StoredTable>, pieces: Pieces) -> ChangeChunks {
         let id = table.id;
         let reader = self.reader();
         Box::new(pieces.map(move |piece| {

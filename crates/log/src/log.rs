@@ -56,6 +56,33 @@ pub struct Head {
     pub chain: ChainHash,
 }
 
+impl std::fmt::Display for Head {
+    /// The sequence number, a colon, the hash in hexadecimal.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.sequence, self.chain)
+    }
+}
+
+impl std::str::FromStr for Head {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Head, String> {
+        let malformed = || format!("{text:?} is not a number, a colon and 64 hexadecimal digits");
+        let (sequence, hex) = text.split_once(':').ok_or_else(malformed)?;
+        let mut chain = [0; 32];
+        if hex.len() != 64 || !hex.is_ascii() {
+            return Err(malformed());
+        }
+        for (at, byte) in chain.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).map_err(|_| malformed())?;
+        }
+        Ok(Head {
+            sequence: sequence.parse().map_err(|_| malformed())?,
+            chain: ChainHash(chain),
+        })
+    }
+}
+
 /// The log of one folder, open for appending. Share it by reference or `Arc`: every method takes `&self`.
 pub struct Log {
     writer: Mutex<Writer>,
@@ -121,7 +148,7 @@ impl Log {
             .map_err(|error| LogError::write("create", dir, 0, error))?;
         let lock = take_lock(&*fs, dir)?;
         let reader = Reader::new(fs.clone(), dir);
-        let mut found = scan(&*fs, dir, &reader, start, visitor)?;
+        let mut found = scan(&*fs, dir, &reader, start, None, visitor)?;
         let segment = match &found.tail {
             Some(tail) => repair_tail(&*fs, dir, &reader, tail, &mut found.recovery)?,
             None => create_segment(&*fs, dir, options.segment_size, first_header())?,

@@ -12,8 +12,12 @@ use parking_lot::Mutex;
 
 use crate::error::LogError;
 use crate::frame::{RECORD_PREFIX, check_record};
+use crate::log::Head;
 use crate::record::{Chunk, Commit, Payload, Position, Record, SegmentId, decode};
+use crate::scan;
 use crate::vfs::{File, FileSystem, OpenMode};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Reads records at positions. Cheap to clone; clones share the open files.
 #[derive(Clone)]
@@ -85,6 +89,52 @@ impl Reader {
             .iter()
             .map(|chunk| Ok(self.read_chunk(chunk.position)?.payload));
         chunks.chain(commit.payloads.iter().cloned().map(Ok))
+    }
+
+    /// Visits every commit up to `up_to`, in order, from the log's beginning, and checks all that was written before it:
+    /// checksums, hash chain, chunks. There must be a commit at `up_to` or later, so that a log that grows meanwhile is read
+    /// no further than what is durable.
+    pub fn commits(
+        &self,
+        up_to: u64,
+        visitor: &mut dyn FnMut(Position, Commit) -> Result<(), Failure>,
+    ) -> Result<(), LogError> {
+        let mut reached = false;
+        let scanned = scan::scan(
+            &*self.shared.fs,
+            &self.shared.dir,
+            self,
+            None,
+            None,
+            &mut |_, entry| {
+                if let Record::Commit(commit) = entry.record {
+                    let timestamp = commit.timestamp;
+                    if timestamp <= up_to {
+                        visitor(entry.position, commit)?;
+                    }
+                    reached = timestamp >= up_to;
+                }
+                // The scan ends with an error that nobody sees.
+                if reached {
+                    Err("reached".into())
+                } else {
+                    Ok(())
+                }
+            },
+        );
+        match scanned {
+            Err(LogError::Visitor(_)) if reached => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// Whether the log, all of which is read and checked, once had this head: then nothing up to it has changed. It must
+    /// not grow meanwhile.
+    pub fn contains(&self, head: Head) -> Result<bool, LogError> {
+        let Shared { fs, dir, .. } = &*self.shared;
+        let scan = scan::scan(&**fs, dir, self, None, Some(head), &mut |_, _| Ok(()))?;
+        Ok(scan.met)
     }
 
     fn read_body(&self, position: Position) -> Result<Bytes, LogError> {

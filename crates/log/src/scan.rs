@@ -23,6 +23,7 @@ use crate::frame::{
     self, ALIGNMENT, ChainHash, FRAME_HEADER, FRAME_LIMIT, FrameHeader, RECORD_PREFIX, RawRecord,
     SEGMENT_HEADER, SegmentHeader,
 };
+use crate::log::Head;
 use crate::reader::{Reader, segment_of};
 use crate::record::{Commit, Position, Record, SegmentId, decode};
 use crate::vfs::{File, FileSystem};
@@ -102,7 +103,7 @@ pub fn verify(
     visitor: &mut Visitor<'_>,
 ) -> Result<(Recovery, ChainHash), LogError> {
     let reader = Reader::new(fs.clone(), dir);
-    let scan = scan(&*fs, dir, &reader, None, visitor)?;
+    let scan = scan(&*fs, dir, &reader, None, None, visitor)?;
     Ok((scan.recovery, scan.chain))
 }
 
@@ -114,6 +115,8 @@ pub(crate) struct Scan {
     pub chain: ChainHash,
     /// The last segment, if there is any.
     pub tail: Option<Tail>,
+    /// The head that was looked for was met.
+    pub met: bool,
 }
 
 /// The last segment, as found.
@@ -128,12 +131,13 @@ pub(crate) struct Tail {
     pub length: u64,
 }
 
-/// Reads the segments of `dir` in order, from `start` on if that is there.
+/// Reads the segments of `dir` in order, from `start` on if that is there, and looks for a head.
 pub(crate) fn scan(
     fs: &dyn FileSystem,
     dir: &Path,
     reader: &Reader,
     start: Option<Start>,
+    wanted: Option<Head>,
     visitor: &mut Visitor<'_>,
 ) -> Result<Scan, LogError> {
     let names = fs
@@ -148,7 +152,9 @@ pub(crate) fn scan(
             sequence: 1,
             chain: ChainHash::genesis(),
             tail: None,
+            met: false,
         },
+        wanted,
         chunks: BTreeMap::new(),
         first: None,
         number: 0,
@@ -174,6 +180,7 @@ struct Scanner<'a, 'v> {
     reader: &'a Reader,
     visitor: &'a mut Visitor<'v>,
     scan: Scan,
+    wanted: Option<Head>,
     /// Chunks that no commit has named yet, by position: transaction and collection.
     chunks: BTreeMap<Position, (u64, u64)>,
     /// The first segment that is read, if others lie before it.
@@ -378,13 +385,15 @@ impl Scanner<'_, '_> {
             let sequence = self.scan.sequence;
             self.scan.chain = self.scan.chain.after(&raw.body);
             self.scan.sequence += 1;
+            let chain = self.scan.chain;
+            self.scan.met |= self.wanted == Some(Head { sequence, chain });
             self.account(&record, position)
                 .map_err(|what| LogError::damaged(path, at, what))?;
             if !matches!(record, Record::Chunk(_)) {
                 let entry = Entry {
                     sequence,
                     position,
-                    chain: self.scan.chain,
+                    chain,
                     record,
                 };
                 (self.visitor)(self.reader, entry).map_err(LogError::Visitor)?;

@@ -63,6 +63,8 @@ pub enum Plan {
     Select(SelectPlan),
     /// EXPLAIN.
     Explain(ExplainPlan),
+    /// VERIFY.
+    Verify(VerifyPlan),
     /// SUBSCRIBE.
     Subscribe(SubscribePlan),
     /// DECLARE name CURSOR FOR a query or SUBSCRIBE.
@@ -270,6 +272,29 @@ pub struct ExplainPlan {
     pub maintained: bool,
 }
 
+/// VERIFY: contents are derived again from the log, and compared.
+#[derive(Clone, Debug)]
+pub struct VerifyPlan {
+    /// A table or a materialized view; `None` is ALL.
+    pub object: Option<GlobalId>,
+    /// AS OF.
+    pub as_of: Option<ScalarExpr>,
+}
+
+impl VerifyPlan {
+    /// The columns of its result: one row an object.
+    pub fn desc() -> RelationDesc {
+        RelationDesc::new([
+            ("object", ScalarType::Text.not_null()),
+            ("kind", ScalarType::Text.not_null()),
+            ("as_of", ScalarType::Int64.not_null()),
+            ("rows", ScalarType::Int64.nullable()),
+            ("digest", ScalarType::Text.nullable()),
+            ("result", ScalarType::Text.not_null()),
+        ])
+    }
+}
+
 /// SUBSCRIBE to a relation or a query.
 #[derive(Clone, Debug)]
 pub struct SubscribePlan {
@@ -455,31 +480,6 @@ pub struct CreateTablePlan {
     pub source: Option<(RelExpr, BTreeSet<GlobalId>)>,
 }
 
-/// ALTER TABLE: the table as it is to be.
-///
-/// What its rows have to fulfil is what the new definition says and the old one did not.
-#[derive(Clone, Debug)]
-pub struct AlterTablePlan {
-    /// The table.
-    pub id: GlobalId,
-    /// Its new definition; new constraints have no id yet.
-    pub table: Table,
-    /// For each column that is new, what rows have in it that are there already: over no columns.
-    pub added: Vec<(usize, ScalarExpr)>,
-    /// What the command tag names.
-    pub kind: &'static str,
-    /// Notices.
-    pub notices: Vec<Notice>,
-}
-
-/// CREATE VIEW, CREATE MATERIALIZED VIEW.
-#[derive(Clone, Debug)]
-pub struct CreateViewPlan {
-    /// The schema.
-    pub schema: GlobalId,
-    /// The name.
-    pub name: String,
-    /// The definition.
 /// ALTER ROLE name PASSWORD.
 #[derive(Clone, Debug)]
 pub struct AlterRolePlan {
@@ -511,6 +511,31 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// ALTER TABLE: the table as it is to be.
+///
+/// What its rows have to fulfil is what the new definition says and the old one did not.
+#[derive(Clone, Debug)]
+pub struct AlterTablePlan {
+    /// The table.
+    pub id: GlobalId,
+    /// Its new definition; new constraints have no id yet.
+    pub table: Table,
+    /// For each column that is new, what rows have in it that are there already: over no columns.
+    pub added: Vec<(usize, ScalarExpr)>,
+    /// What the command tag names.
+    pub kind: &'static str,
+    /// Notices.
+    pub notices: Vec<Notice>,
+}
+
+/// CREATE VIEW, CREATE MATERIALIZED VIEW.
+#[derive(Clone, Debug)]
+pub struct CreateViewPlan {
+    /// The schema.
+    pub schema: GlobalId,
+    /// The name.
+    pub name: String,
+    /// The definition.
     pub view: View,
     /// Its plan.
     pub expr: RelExpr,

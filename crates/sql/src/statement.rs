@@ -3,9 +3,11 @@
 use crate::error::{At, PlanError};
 use crate::hir::HirRel;
 use crate::lower::lower;
-use crate::names::{self, fold};
-use crate::parse::{Explain, ExplainTarget, Parsed, Statement, Subscribe, SubscribeTarget};
-use crate::plan::{CopyPlan, ExplainPlan, Finishing, Plan, SelectPlan, SubscribePlan};
+use crate::names::{self, Name, fold};
+use crate::parse::{
+    Explain, ExplainTarget, ObjectType, Parsed, Statement, Subscribe, SubscribeTarget,
+};
+use crate::plan::{CopyPlan, ExplainPlan, Finishing, Plan, SelectPlan, SubscribePlan, VerifyPlan};
 use crate::planner::{ExprContext, PlanContext, Planner};
 use crate::query::QueryPlan;
 use crate::query::limit::to_plain_scalar;
@@ -47,6 +49,7 @@ pub fn result_desc(plan: &Plan) -> Option<RelationDesc> {
         Plan::Update(update) => update.returning.clone(),
         Plan::Delete(delete) => delete.returning.clone(),
         Plan::Subscribe(subscribe) => Some(subscribe_desc(subscribe)),
+        Plan::Verify(_) => Some(VerifyPlan::desc()),
         Plan::Explain(_) => Some(RelationDesc::new([(
             "QUERY PLAN",
             ScalarType::Text.not_null(),
@@ -119,8 +122,8 @@ impl Planner<'_> {
             Statement::CreateIndex(index) => Plan::CreateIndex(self.create_index(index)?),
             Statement::Drop(drop) => self.drop_objects(drop)?,
             Statement::Alter(alter) => self.alter(alter)?,
-            Statement::Comment {
             Statement::AlterRole(plan) => Plan::AlterRole(plan.clone()),
+            Statement::Comment {
                 kind,
                 name,
                 column,
@@ -128,6 +131,9 @@ impl Planner<'_> {
             } => self.comment(*kind, name, column.as_ref(), text.clone())?,
             Statement::Subscribe(subscribe) => Plan::Subscribe(self.subscribe(subscribe)?),
             Statement::Explain(explain) => Plan::Explain(self.explain(explain)?),
+            Statement::Verify { object, as_of } => {
+                Plan::Verify(self.verify(object.as_ref(), as_of.as_deref())?)
+            }
             Statement::Declare {
                 name,
                 statement,
@@ -311,6 +317,33 @@ impl Planner<'_> {
             as_of,
             up_to,
         })
+    }
+
+    fn verify(
+        &mut self,
+        object: Option<&(ObjectType, Name)>,
+        as_of: Option<&Expr>,
+    ) -> Result<VerifyPlan, PlanError> {
+        let object = match object {
+            None => None,
+            Some((kind, name)) => {
+                let object = names::resolve(self.catalog, self.search_path, name)?;
+                let fits = match kind {
+                    ObjectType::Table => matches!(object.kind, ObjectKind::Table(_)),
+                    _ => matches!(object.kind, ObjectKind::MaterializedView(_)),
+                };
+                if !fits {
+                    let wanted = match kind {
+                        ObjectType::Table => "table",
+                        _ => "materialized view",
+                    };
+                    return Err(wrong_kind(&object.name, wanted).at(name.position));
+                }
+                Some(object.id)
+            }
+        };
+        let as_of = as_of.map(|e| self.as_of(e)).transpose()?;
+        Ok(VerifyPlan { object, as_of })
     }
 
     fn explain(&mut self, explain: &Explain) -> Result<ExplainPlan, PlanError> {

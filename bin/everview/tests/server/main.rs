@@ -20,6 +20,7 @@ mod raw;
 mod refusals;
 mod restart;
 mod subscribe;
+mod verify;
 
 use std::future::Future;
 use std::net::SocketAddr;

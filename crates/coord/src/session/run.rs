@@ -45,6 +45,7 @@ impl Session {
                 })
             }
             Plan::Explain(explain) => self.explain(explain.clone(), params),
+            Plan::Verify(plan) => self.verify(plan, params).await,
             Plan::Subscribe(plan) => {
                 let subscription = self.subscribe(plan.clone(), params)?;
                 Ok(Outcome::Subscribe(Box::new(subscription)))
@@ -106,7 +107,7 @@ impl Session {
         Ok(rows)
     }
 
-    async fn read_as_of(
+    pub(super) async fn read_as_of(
         &mut self,
         expr: &RelExpr,
         planned: Option<&Planned>,
@@ -230,6 +231,7 @@ pub(super) fn writes(plan: &Plan) -> bool {
         plan,
         Plan::Select(_)
             | Plan::Explain(_)
+            | Plan::Verify(_)
             | Plan::Subscribe(_)
             | Plan::Copy(CopyPlan::To { .. } | CopyPlan::Subscribe { .. })
     )
@@ -248,7 +250,7 @@ fn verb(plan: &Plan) -> &'static str {
         Plan::CreateIndex(_) => "CREATE INDEX",
         Plan::Drop { .. } => "DROP",
         Plan::Comment { .. } => "COMMENT",
+        Plan::AlterRole(_) => "ALTER ROLE",
         _ => "ALTER",
     }
-        Plan::AlterRole(_) => "ALTER ROLE",
 }

@@ -5,7 +5,7 @@ use super::{Prepared, Session};
 use crate::error::Error;
 use crate::outcome::Outcome;
 use everview_repr::{Datum, RelationDesc, Row, ScalarType, SqlState};
-use everview_sql::plan::{CopyPlan, Plan};
+use everview_sql::plan::{CopyPlan, Plan, VerifyPlan};
 use std::sync::Arc;
 
 impl Session {
@@ -81,7 +81,11 @@ impl Session {
                 }
                 done("RESET")
             }
-            Plan::Show(name) => self.show(name.as_deref()).map(Some),
+            Plan::Show(name) => {
+                let head = self.shared.log.head().to_string();
+                self.settings.tell("everview.log_head", head);
+                self.show(name.as_deref()).map(Some)
+            }
             Plan::Discard(what) => {
                 if what == "ALL" {
                     if self.transaction.is_some() {
@@ -269,6 +273,7 @@ impl Session {
             Plan::Select(select) => Some(select.desc.clone()),
             Plan::Producer { desc, .. } => Some(desc.clone()),
             Plan::Explain(_) => text("QUERY PLAN"),
+            Plan::Verify(_) => Some(VerifyPlan::desc()),
             Plan::Subscribe(s) => Some(crate::subscribe::subscription_desc(&s.desc, s.progress)),
             Plan::Insert(insert) => insert.returning.as_ref().map(|r| r.desc.clone()),
             Plan::Update(update) => update.returning.clone(),

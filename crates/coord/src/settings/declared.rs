@@ -120,6 +120,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "When the session's last batch was committed, if that was before its transaction; empty if it was new.",
     ),
     setting(
+        "everview.log_head",
+        "",
+        Kind::ReadOnly,
+        false,
+        "The log's newest record and the hash over all up to it, as of the last SHOW: what to keep elsewhere, for everview verify --head.",
+    ),
+    setting(
         "everview.last_sequence",
         "",
         Kind::ReadOnly,

@@ -14,4 +14,5 @@ mod reads;
 mod recovery;
 mod statements;
 mod transactions;
+mod verify;
 mod views;

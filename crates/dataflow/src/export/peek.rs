@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use differential_dataflow::consolidation::consolidate;
-use everview_repr::datum::ErrorRef;
 use everview_repr::{Datum, Diff, EvalError, Row, SqlState};
 use parking_lot::Mutex;
 use timely::dataflow::channels::pact::Pipeline;
@@ -40,6 +39,20 @@ impl PeekRows {
     /// The rows, each once with its multiplicity, which is positive, in no order; or the least error among the errors
     /// and the rows' values. It takes its time: it is not for a worker's thread.
     pub fn sum(self) -> Result<Vec<(Row, Diff)>, EvalError> {
+        let rows = self.sum_with_values()?;
+        let values = rows.iter().flat_map(|(row, _)| row.iter());
+        let errors = values.filter_map(|datum| match datum {
+            Datum::Error(error) => Some(error),
+            _ => None,
+        });
+        match errors.min_by_key(|error| error.bytes()) {
+            Some(error) => Err(error.to_error()),
+            None => Ok(rows),
+        }
+    }
+
+    /// As [`PeekRows::sum`], with rows that hold errors as values as they are.
+    pub fn sum_with_values(self) -> Result<Vec<(Row, Diff)>, EvalError> {
         let whole = |pieces: Vec<_>| pieces.into_iter().flatten().collect();
         answer(whole(self.rows), whole(self.errors))
     }
@@ -103,24 +116,16 @@ impl Peek {
     }
 }
 
-/// The rows, or the least error among the errors and the rows' values.
+/// The rows, or the least error among the errors.
 fn answer(
     mut rows: Vec<(Row, Diff)>,
     mut errors: Vec<(Row, Diff)>,
 ) -> Result<Vec<(Row, Diff)>, EvalError> {
     consolidate(&mut rows);
     consolidate(&mut errors);
-    let apart = errors
-        .iter()
-        .filter(|(_, count)| *count > 0)
-        .flat_map(|(row, _)| row.iter());
-    let within = rows.iter().flat_map(|(row, _)| row.iter());
-    let error = apart.chain(within).filter_map(|datum| match datum {
-        Datum::Error(error) => Some(error),
-        _ => None,
-    });
-    if let Some(error) = error.min_by_key(|error| error.bytes()) {
-        return Err(ErrorRef::to_error(error));
+    let there = errors.iter().filter(|(_, count)| *count > 0);
+    if let Some(error) = least_error(there.map(|(row, _)| row)) {
+        return Err(error);
     }
     match rows.iter().any(|(_, count)| *count < 0) {
         true => Err(negative()),

@@ -91,6 +91,31 @@ impl Input<'_> {
         Ok(subscribe)
     }
 
+    /// `VERIFY ALL | TABLE name | MATERIALIZED VIEW name [AS OF t]`.
+    pub(super) fn verify(&mut self) -> Result<Statement, PlanError> {
+        self.expect(&["verify"])?;
+        let position = self.position();
+        let object = if self.take(&["all"]) {
+            None
+        } else {
+            match self.object_type() {
+                Some(kind @ (ObjectType::Table | ObjectType::MaterializedView)) => {
+                    Some((kind, self.name()?))
+                }
+                Some(_) => {
+                    let message = "VERIFY of what is neither a table nor a materialized view";
+                    return Err(PlanError::unsupported(message).at(position));
+                }
+                None => return Err(self.unexpected()),
+            }
+        };
+        let as_of = match self.take(&["as", "of"]) {
+            true => Some(Box::new(self.expr()?)),
+            false => None,
+        };
+        Ok(Statement::Verify { object, as_of })
+    }
+
     fn subscribe_options(&mut self, subscribe: &mut Subscribe) -> Result<(), PlanError> {
         let parens = self.take_token(&Token::LParen);
         loop {

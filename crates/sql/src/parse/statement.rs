@@ -46,6 +46,11 @@ pub(crate) enum Statement {
     },
     Subscribe(Box<Subscribe>),
     Explain(Explain),
+    Verify {
+        /// None is ALL.
+        object: Option<(ObjectType, Name)>,
+        as_of: Option<Box<Expr>>,
+    },
     Declare {
         name: Ident,
         statement: Box<Statement>,
@@ -287,6 +292,7 @@ pub(super) fn statement<'t>(input: &mut Input<'t>) -> Result<Statement, PlanErro
         ("subscribe", Input::subscribe_statement),
         ("tail", Input::subscribe_statement),
         ("explain", Input::explain),
+        ("verify", Input::verify),
         ("declare", Input::declare),
         ("fetch", Input::fetch),
         ("close", Input::close),
