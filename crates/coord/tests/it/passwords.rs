@@ -131,11 +131,14 @@ fn a_password_is_shown_to_nobody_and_in_no_file() {
 /// Files under a folder that hold these bytes.
 fn holding(dir: &Path, bytes: &[u8]) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(dir).expect("a folder") {
+        let path = entry.expect("an entry").path();
         if path.is_dir() {
             found.extend(holding(&path, bytes));
-        } else if memchr::memmem::find(&std::fs::read(&path).unwrap(), bytes).is_some() {
+            continue;
+        }
+        let contents = std::fs::read(&path).expect("a file");
+        if memchr::memmem::find(&contents, bytes).is_some() {
             found.push(path);
         }
     }
