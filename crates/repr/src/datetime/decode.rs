@@ -4,8 +4,8 @@
 //! field a number is depends on its length and on what is already known.
 
 use super::calendar::{civil_from_days, days_from_civil, days_in_month};
-use super::iso;
 use super::fields::{self, Field, Kind};
+use super::iso;
 use super::keywords::{self, Unit, Word};
 use super::zone::Zone;
 use super::{EvalError, SqlState, UNIX_EPOCH_DAYS};

@@ -15,7 +15,11 @@ pub(super) fn decode(text: &[u8]) -> Option<(i64, i64)> {
         number(&date[5..7])?,
         number(&date[8..])?,
     );
-    if year == 0 || !(1..=12).contains(&month) || day == 0 || day > i64::from(days_in_month(year, month as i32)) {
+    if year == 0
+        || !(1..=12).contains(&month)
+        || day == 0
+        || day > i64::from(days_in_month(year, month as i32))
+    {
         return None;
     }
     let day = days_from_civil(year, month, day);
@@ -47,7 +51,9 @@ fn time_of_day(text: &[u8]) -> Option<i64> {
         }
         Some(_) => return None,
     };
-    Some(hour * MICROS_PER_HOUR + minute * MICROS_PER_MINUTE + second * MICROS_PER_SECOND + fraction)
+    Some(
+        hour * MICROS_PER_HOUR + minute * MICROS_PER_MINUTE + second * MICROS_PER_SECOND + fraction,
+    )
 }
 
 /// The value of decimal digits.

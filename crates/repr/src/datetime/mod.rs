@@ -16,8 +16,8 @@ mod decode;
 mod extract;
 pub(crate) mod fields;
 mod format;
-pub(crate) mod keywords;
 mod iso;
+pub(crate) mod keywords;
 mod parse;
 mod template;
 #[cfg(test)]
