@@ -5,6 +5,7 @@ mod core;
 mod crash;
 mod everview;
 mod histories;
+mod matrix;
 mod oracle;
 mod pooled;
 mod postgres;
@@ -34,6 +35,8 @@ enum Command {
     Crash(crash::Arguments),
     /// Record what concurrent clients see, with kills between, and check that it is strictly serializable.
     Histories(histories::Arguments),
+    /// Fail, tear, fill and kill at every operation of the log's file system, and judge every recovery.
+    Matrix(matrix::Arguments),
     /// Compare the flights' views with what PostgreSQL 15 computes from the same rows.
     Oracle(oracle::Arguments),
     /// Send batches of producers through PgBouncer in transaction mode, kill the server, and count.
@@ -69,6 +72,7 @@ fn run(command: Command) -> Result<bool, Box<dyn std::error::Error>> {
         Command::Histories(arguments) => {
             runtime()?.block_on(histories::run(&arguments, &mut io::stdout()))
         }
+        Command::Matrix(arguments) => Ok(matrix::run(&arguments, &mut io::stdout())?),
         Command::Oracle(arguments) => {
             Ok(runtime()?.block_on(oracle::run(&arguments, &mut io::stdout()))?)
         }
