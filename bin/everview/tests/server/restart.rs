@@ -1,7 +1,6 @@
 //! What is left after a kill, and how a server stops.
 
 use crate::{Server, within_limit};
-use std::process::Command;
 
 #[test]
 fn acknowledged_rows_and_views_are_there_after_kill_9() {
@@ -48,17 +47,4 @@ fn sigterm_ends_sessions_and_the_server() {
         let end = connection.await.unwrap().unwrap_err();
         assert_eq!(crate::code(&end), "57P01");
     });
-}
-
-#[test]
-fn listening_beyond_loopback_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_everview"))
-        .arg("--data-dir")
-        .arg(folder.path())
-        .args(["--listen", "0.0.0.0:0"])
-        .output()
-        .unwrap();
-    assert!(!output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("no password is set"));
 }
