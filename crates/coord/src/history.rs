@@ -5,8 +5,8 @@
 
 use crate::error::Error;
 use crate::pieces::{self, Piece};
-use crate::tables::{ChangeChunks, RowChunks, Tables};
-use everview_dataflow::TableReader;
+use crate::tables::Tables;
+use everview_dataflow::{ChangeChunks, RowChunks, TableReader};
 use everview_log::Reader;
 use everview_repr::{GlobalId, Timestamp};
 use std::collections::BTreeMap;

@@ -12,7 +12,7 @@ use crate::producers::PRODUCERS;
 use crate::table::{Stored, StoredTable, UniqueKey};
 use crate::transaction::Lookup;
 use everview_catalog::catalog::CATALOG_COLLECTION;
-use everview_dataflow::TableReader;
+use everview_dataflow::{ChangeChunks, RowChunks, TableReader};
 use everview_log::{Commit, Position, Reader};
 use everview_repr::{Datum, Diff, GlobalId, Row, SqlState, Timestamp};
 use everview_store::{Change, Store};
@@ -23,12 +23,6 @@ use std::sync::Arc;
 
 /// Rows decoded at once.
 const CHUNK_ROWS: usize = 4096;
-
-/// Rows of a table with multiplicities, in bounded pieces.
-pub(crate) type RowChunks = Box<dyn Iterator<Item = Result<Vec<(Row, Diff)>, String>> + Send>;
-/// The same with the time of each change.
-pub(crate) type ChangeChunks =
-    Box<dyn Iterator<Item = Result<Vec<(Row, Timestamp, Diff)>, String>> + Send>;
 
 /// Where changes are in the log, in order.
 type Pieces = Box<dyn Iterator<Item = Result<Piece, String>> + Send>;

@@ -22,7 +22,9 @@ pub mod worker;
 
 pub use arrange::group::Direction;
 pub use arrange::publish::{ReadError, Size, prefix_end};
-pub use command::{Changes, DataflowDesc, DataflowId, Export, TableReader};
+pub use command::{
+    ChangeChunks, Changes, DataflowDesc, DataflowId, Export, RowChunks, TableReader,
+};
 pub use compute::{Compute, FailureListener, Status};
 pub use export::peek::{PeekRows, PeekSender};
 pub use export::reader::{ArrangedSnapshot, IndexReader, IndexSnapshot};
