@@ -42,9 +42,9 @@ pub struct Arguments {
     /// How many ticks are loaded.
     #[arg(long, default_value_t = 5_000_000)]
     rows: u64,
-    /// Dataflow worker threads of the server.
-    #[arg(long, default_value_t = 1)]
-    workers: u16,
+    /// Dataflow worker threads of the server [default: its own, one a processor].
+    #[arg(long)]
+    workers: Option<u16>,
     /// Seeds the generated data.
     #[arg(long, default_value_t = 1)]
     seed: u64,

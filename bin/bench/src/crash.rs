@@ -258,7 +258,7 @@ impl Life {
 
     /// Starts the server again, killing it on its way as the plan says.
     async fn restart(&mut self, plan: &Plan, tally: &mut Tally) -> Result<(), CrashError> {
-        self.launch.workers = plan.workers;
+        self.launch.workers = Some(plan.workers);
         for share in &plan.in_recovery {
             let mut server = self.launch.spawn()?;
             tokio::time::sleep(self.start.mul_f64(*share)).await;

@@ -50,14 +50,14 @@ pub struct Launch {
     pub program: PathBuf,
     /// A folder of its own: data, address and log are in there.
     pub folder: PathBuf,
-    /// Dataflow workers.
-    pub workers: u16,
+    /// Dataflow workers; one a processor when it is not said.
+    pub workers: Option<u16>,
     /// Where it listens; port 0 is a free one.
     pub listen: SocketAddr,
 }
 
 impl Launch {
-    /// A server in that folder, with one worker; the program is the given one, or `everview` beside this program.
+    /// A server in that folder; the program is the given one, or `everview` beside this program.
     ///
     /// # Errors
     /// When there is no such program.
@@ -75,7 +75,7 @@ impl Launch {
         Ok(Launch {
             program,
             folder: folder.to_path_buf(),
-            workers: 1,
+            workers: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         })
     }
@@ -97,13 +97,14 @@ impl Launch {
             .append(true)
             .open(self.log())
             .map_err(io_error("open the server's log"))?;
+        let workers = (self.workers).map(|workers| format!("--workers={workers}"));
         let child = Command::new(&self.program)
             .arg("--data-dir")
             .arg(self.folder.join("data"))
             .arg("--address-file")
             .arg(&address_file)
             .args(["--listen", &self.listen.to_string(), "--log-level", "warn"])
-            .args(["--workers", &self.workers.to_string()])
+            .args(workers)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

@@ -52,12 +52,13 @@ pub struct Server {
         value_name = "ADDRESS:PORT"
     )]
     pub listen: SocketAddr,
-    /// Dataflow worker threads
+    /// Dataflow worker threads [default: one a processor]
     #[arg(
         long,
         global = true,
         env = "EVERVIEW_WORKERS",
-        default_value = "1",
+        default_value_t = processors(),
+        hide_default_value = true,
         value_name = "N",
         value_parser = clap::value_parser!(u16).range(1..=256)
     )]
@@ -109,6 +110,12 @@ pub struct Server {
         value_name = "FILE"
     )]
     pub address_file: Option<PathBuf>,
+}
+
+/// How many workers there are unless the user says it: the processors that this process may use.
+fn processors() -> u16 {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    u16::try_from(processors.min(256)).expect("at most 256")
 }
 
 /// Bytes, with Postgres's units of 1024: B, kB, MB, GB, TB.

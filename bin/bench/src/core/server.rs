@@ -23,7 +23,7 @@ impl Server {
     ///
     /// # Errors
     /// When it does not start.
-    pub async fn start(program: Option<&Path>, workers: u16) -> Result<Server, Failure> {
+    pub async fn start(program: Option<&Path>, workers: Option<u16>) -> Result<Server, Failure> {
         let folder = tempfile::Builder::new()
             .prefix("everview-bench-")
             .tempdir()?;
