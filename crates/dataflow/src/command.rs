@@ -63,6 +63,12 @@ pub trait TableReader: Send + Sync {
         Box::new(dated.chain(self.changes(table, as_of, up_to, shard, shards)))
     }
 
+    /// A time up to which the changes after another one are read at once, up to the last at most: the same for all
+    /// readers and tables. So that a long past is gone through in steps, each of which is shown.
+    fn step(&self, _after: Timestamp, up_to: Timestamp) -> Timestamp {
+        up_to
+    }
+
     /// About how many rows there are, for progress.
     fn estimate(&self, table: GlobalId) -> u64;
 }
@@ -138,6 +144,8 @@ pub(crate) struct Installation {
     pub as_of: Timestamp,
     pub until: Option<Timestamp>,
     pub target: Target,
+    /// Where its tables are, if that is not where the worker's are.
+    pub tables: Option<Arc<dyn TableReader>>,
     pub shared: Arc<Shared>,
 }
 

@@ -51,6 +51,8 @@ pub struct Status {
     pub hydrated: bool,
     /// How much of that it has read, from 0 to 1.
     pub progress: f64,
+    /// Changes of tables that it has read.
+    pub read: u64,
     /// Rows of its result, if it is an index.
     pub rows: u64,
     /// Bytes that its index and its operators take.
@@ -65,6 +67,8 @@ pub struct Status {
 struct Entry {
     shared: Arc<Shared>,
     index: Option<(GlobalId, IndexReader)>,
+    /// It reads tables elsewhere than the others.
+    own_tables: bool,
 }
 
 impl Entry {
@@ -148,6 +152,16 @@ impl Compute {
     ///
     /// A dataflow that cannot be built is suspended, and readers are told.
     pub fn install(&self, desc: DataflowDesc) {
+        self.install_with(desc, None);
+    }
+
+    /// As [`Compute::install`], with tables as another reader has them. What it still asks of them is its own matter:
+    /// it does not count as [`Compute::behind`]. Later commits come to it as to any other dataflow.
+    pub fn install_over(&self, desc: DataflowDesc, tables: Arc<dyn TableReader>) {
+        self.install_with(desc, Some(tables));
+    }
+
+    fn install_with(&self, desc: DataflowDesc, tables: Option<Arc<dyn TableReader>>) {
         let DataflowDesc {
             id,
             name,
@@ -156,11 +170,9 @@ impl Compute {
             until,
             export,
         } = desc;
-        let estimate = plan
-            .sources
-            .keys()
-            .map(|table| self.reader.estimate(*table))
-            .sum();
+        let reader = tables.as_ref().unwrap_or(&self.reader);
+        let estimate = plan.sources.keys().map(|table| reader.estimate(*table));
+        let estimate = estimate.sum();
         let shared = Arc::new(Shared {
             health: Arc::new(Health::new(self.failure_hook(&export))),
             uppers: (0..self.count).map(|_| AtomicU64::new(0)).collect(),
@@ -178,6 +190,7 @@ impl Compute {
             let entry = Entry {
                 shared: Arc::clone(&shared),
                 index,
+                own_tables: tables.is_some(),
             };
             self.entries.lock().insert(id, entry);
         }
@@ -188,6 +201,7 @@ impl Compute {
             as_of,
             until,
             target,
+            tables,
             shared,
         };
         self.send(&Command::Install(Arc::new(installation)));
@@ -278,7 +292,9 @@ impl Compute {
     /// The least time that a dataflow may still ask its tables for: later ones have been taken in by all.
     pub fn behind(&self) -> Option<Timestamp> {
         let entries = self.entries.lock();
-        let live = entries.values().filter(|e| !e.shared.health.is_broken());
+        let live = entries
+            .values()
+            .filter(|e| !e.own_tables && !e.shared.health.is_broken());
         let taken_in = live.map(|entry| {
             let uppers = entry.shared.uppers.iter();
             let upper = uppers.map(|upper| upper.load(Ordering::Acquire)).min();
@@ -342,14 +358,15 @@ impl Compute {
             .min()
             .unwrap_or(0);
         let hydrated = upper > shared.as_of;
-        let read = shared.read.load(Ordering::Relaxed) as f64;
+        let read = shared.read.load(Ordering::Relaxed);
         Some(Status {
             hydrated,
             progress: if hydrated {
                 1.0
             } else {
-                (read / shared.estimate.max(1) as f64).min(1.0)
+                (read as f64 / shared.estimate.max(1) as f64).min(1.0)
             },
+            read,
             rows: index.as_ref().map_or(0, IndexReader::rows),
             bytes,
             upper: Timestamp(upper),

@@ -8,6 +8,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +20,7 @@ use timely::dataflow::operators::generic::operator::source;
 use timely::scheduling::Activator;
 
 use crate::command::{ChangeChunks, Changes, TableReader};
+use crate::export::subscribe::SubscribeSink;
 use crate::health::Health;
 use crate::render::streams::{Rows, Update};
 
@@ -71,6 +73,8 @@ pub struct Feed {
     /// Rows of given changes in the queue.
     held: usize,
     activator: Option<Activator>,
+    /// Whose reader nothing more is read for while it has enough to take.
+    gate: Option<SubscribeSink>,
 }
 
 impl Feed {
@@ -92,7 +96,46 @@ impl Feed {
             open: false,
             held: 0,
             activator: None,
+            gate: None,
         }
+    }
+
+    /// The same for a subscription that is never ended because its reader is slow: it waits for the reader.
+    pub fn behind(self, gate: SubscribeSink) -> Feed {
+        Feed {
+            gate: Some(gate),
+            ..self
+        }
+    }
+
+    /// Which part of its tables it asks for.
+    ///
+    /// Behind a gate it is all of them, of which it keeps its own rows by their hash: how far each worker has read when
+    /// it lets go of what it was given differs, and a row must be one worker's however it comes.
+    fn asked(&self) -> Shard {
+        match self.gate {
+            Some(_) => Shard { index: 0, of: 1 },
+            None => self.shard,
+        }
+    }
+
+    /// Leaves out what another worker keeps.
+    fn keep_own(&self, out: &mut Vec<Update>) {
+        let Shard { index, of } = self.shard;
+        if self.gate.is_some() && of > 1 {
+            out.retain(|(row, _, _)| {
+                let mut hasher = std::hash::DefaultHasher::new();
+                row.bytes().hash(&mut hasher);
+                hasher.finish() % of as u64 == index as u64
+            });
+        }
+    }
+
+    /// Whether the reader has enough to take.
+    fn is_shut(&self) -> bool {
+        let data = |item: &Item| !matches!(item, Item::Upper(_));
+        let gate = self.gate.as_ref();
+        self.queue.front().is_some_and(data) && gate.is_some_and(SubscribeSink::is_full)
     }
 
     /// Begins to read, when all before `upper` has been advanced past.
@@ -133,7 +176,7 @@ impl Feed {
                     }
                 }
                 Changes::Rows(rows) => {
-                    let Shard { index, of } = self.shard;
+                    let Shard { index, of } = self.asked();
                     let (next, end) = (rows.len() * index / of, rows.len() * (index + 1) / of);
                     self.held += end - next;
                     Item::Given {
@@ -148,7 +191,9 @@ impl Feed {
             Some(Item::Upper(last)) => *last = upper,
             _ => self.queue.push_back(Item::Upper(upper)),
         }
-        if self.held > MOST_HELD {
+        // With several workers, each has its part of what is given, and reads another part again: only what asks for all
+        // and keeps its own can do so by itself.
+        if self.held > MOST_HELD && self.asked().of == 1 {
             self.let_go(upper);
         }
         if let Some(activator) = &self.activator {
@@ -203,6 +248,7 @@ impl Feed {
                 *row = Row::pack(row.iter().take(self.width));
             }
         }
+        self.keep_own(out);
         Ok(moved)
     }
 
@@ -225,7 +271,11 @@ impl Feed {
             }
             return Ok(None);
         }
-        let Shard { index, of } = self.shard;
+        if self.is_shut() {
+            return Ok(None);
+        }
+        self.split(reader);
+        let Shard { index, of } = self.asked();
         match self.queue.pop_front() {
             Some(Item::History { up_to }) => {
                 let as_of = Timestamp(self.as_of);
@@ -256,8 +306,30 @@ impl Feed {
         Ok(None)
     }
 
+    /// Leaves in front of the queue what is read at once, and the rest for later.
+    fn split(&mut self, reader: &dyn TableReader) {
+        let as_of = Timestamp(self.as_of);
+        let (after, up_to, first) = match self.queue.front() {
+            Some(Item::History { up_to }) if *up_to > as_of => (as_of, *up_to, true),
+            Some(Item::Stored { after, up_to }) if after < up_to => (*after, *up_to, false),
+            _ => return,
+        };
+        let step = reader.step(after, up_to);
+        if step >= up_to {
+            return;
+        }
+        let step = if first { as_of } else { step };
+        self.queue.pop_front();
+        self.queue.push_front(Item::Stored { after: step, up_to });
+        self.queue.push_front(Item::Upper(step.next().0));
+        self.queue.push_front(match first {
+            true => Item::History { up_to: step },
+            false => Item::Stored { after, up_to: step },
+        });
+    }
+
     fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.reading.is_none()
+        self.reading.is_none() && (self.queue.is_empty() || self.is_shut())
     }
 }
 
@@ -274,6 +346,9 @@ pub fn render<'s>(
         scope,
         &name,
         move |mut capability, info| {
+            if let Some(gate) = &feed.borrow().gate {
+                gate.opens(scope.worker().sync_activator_for(info.address.to_vec()));
+            }
             feed.borrow_mut().activator = Some(scope.activator_for(info.address));
             let (as_of, until) = (feed.borrow().as_of, feed.borrow().until);
             capability.downgrade(&as_of);

@@ -216,9 +216,17 @@ impl Worker {
         );
         for (table, width) in &installation.plan.sources {
             let feed = Feed::new((*table, *width), as_of, until, self.shard);
+            // What reads elsewhere can read at its reader's pace.
+            let feed = match &installation.target {
+                Target::Subscribe(sink) if installation.tables.is_some() => {
+                    feed.behind(sink.clone())
+                }
+                _ => feed,
+            };
             let feed = Rc::new(RefCell::new(feed));
             dataflow.feeds.push(Rc::clone(&feed));
-            let (tables, health) = (Arc::clone(&self.tables), Arc::clone(&context.health));
+            let tables = installation.tables.as_ref().unwrap_or(&self.tables);
+            let (tables, health) = (Arc::clone(tables), Arc::clone(&context.health));
             let read = Arc::clone(&installation.shared.read);
             let rows = source::render(context.scope, feed, tables, health, read);
             context.add_source(*table, rows);

@@ -14,6 +14,7 @@ use everview_repr::{Datum, Diff, EvalError, Row, Timestamp};
 use parking_lot::Mutex;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::Operator;
+use timely::scheduling::SyncActivator;
 use tokio::sync::Notify;
 
 use super::peek::least_error;
@@ -72,6 +73,8 @@ pub struct SubscribeReceiver(Arc<Channel>);
 struct Channel {
     state: Mutex<State>,
     arrived: Notify,
+    /// Sources that wait while the reader has enough to take. With any, the reader is waited for and not cut off.
+    sources: Mutex<Vec<SyncActivator>>,
 }
 
 struct State {
@@ -91,6 +94,8 @@ struct State {
     end: Option<SubscribeError>,
     finished: bool,
     most_waiting: usize,
+    /// The sources wait for the reader.
+    patient: bool,
 }
 
 /// A subscription that starts at a time.
@@ -115,10 +120,12 @@ pub fn bounded_subscription(
         end: None,
         finished: false,
         most_waiting,
+        patient: false,
     };
     let channel = Arc::new(Channel {
         state: Mutex::new(state),
         arrived: Notify::new(),
+        sources: Mutex::default(),
     });
     (
         SubscribeSink(Arc::clone(&channel)),
@@ -127,6 +134,11 @@ pub fn bounded_subscription(
 }
 
 impl State {
+    /// A quarter of what may wait is enough for a reader.
+    fn is_full(&self) -> bool {
+        self.end.is_none() && self.waiting_bytes > self.most_waiting / 4
+    }
+
     /// The next batch, if there is one.
     fn take(&mut self) -> Result<Option<SubscribeBatch>, SubscribeError> {
         if let Some(batch) = self.waiting.pop_front() {
@@ -195,7 +207,8 @@ impl State {
     fn push(&mut self, updates: Vec<(Row, Timestamp, Diff)>) {
         let upper = Timestamp(self.closed);
         let bytes = bytes(&updates);
-        if !self.waiting.is_empty() && self.waiting_bytes + bytes > self.most_waiting {
+        let full = self.waiting_bytes + bytes > self.most_waiting;
+        if full && !self.waiting.is_empty() && !self.patient {
             let resume = self.taken.previous();
             self.waiting.clear();
             self.waiting_bytes = 0;
@@ -228,24 +241,38 @@ fn bytes(updates: &[(Row, Timestamp, Diff)]) -> usize {
         .sum()
 }
 
+impl Channel {
+    /// The next batch if there is one, and whether there will be none; sources that wait go on.
+    fn take(&self) -> Result<(Option<SubscribeBatch>, bool), SubscribeError> {
+        let mut state = self.state.lock();
+        let was_full = state.is_full();
+        let batch = state.take()?;
+        let (opened, finished) = (was_full && !state.is_full(), state.finished);
+        drop(state);
+        if opened {
+            // A source that is gone needs no waking.
+            self.sources
+                .lock()
+                .retain(|source| source.activate().is_ok());
+        }
+        Ok((batch, finished))
+    }
+}
+
 impl SubscribeReceiver {
     /// The next batch if one is there.
     pub fn try_next(&mut self) -> Result<Option<SubscribeBatch>, SubscribeError> {
-        self.0.state.lock().take()
+        Ok(self.0.take()?.0)
     }
 
     /// Waits for the next batch; `None` once all times have been given. Cancel-safe.
     pub async fn next(&mut self) -> Result<Option<SubscribeBatch>, SubscribeError> {
         loop {
             let arrived = self.0.arrived.notified();
-            {
-                let mut state = self.0.state.lock();
-                if let Some(batch) = state.take()? {
-                    return Ok(Some(batch));
-                }
-                if state.finished {
-                    return Ok(None);
-                }
+            match self.0.take()? {
+                (Some(batch), _) => return Ok(Some(batch)),
+                (None, true) => return Ok(None),
+                (None, false) => {}
             }
             arrived.await;
         }
@@ -253,6 +280,17 @@ impl SubscribeReceiver {
 }
 
 impl SubscribeSink {
+    /// Whether the reader has enough to take, so that what can wait should.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.state.lock().is_full()
+    }
+
+    /// Wakes a source whenever there is room again.
+    pub(crate) fn opens(&self, source: SyncActivator) {
+        self.0.state.lock().patient = true;
+        self.0.sources.lock().push(source);
+    }
+
     /// Before it is installed: how many workers there are.
     pub(crate) fn expect_workers(&self, workers: usize) {
         self.0.state.lock().frontiers = vec![[0; 2]; workers];

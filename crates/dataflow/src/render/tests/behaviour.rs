@@ -11,7 +11,8 @@ use super::tables::Tables;
 use super::{PATIENCE, advance, index, plan, shown};
 use crate::export::subscribe::bounded_subscription;
 use crate::{
-    Compute, DataflowDesc, DataflowId, Export, ReadError, SubscribeError, SubscribeReceiver,
+    ChangeChunks, Compute, DataflowDesc, DataflowId, Export, ReadError, RowChunks, SubscribeError,
+    SubscribeReceiver, TableReader,
 };
 
 fn pair(a: i32, b: &str) -> Row {
@@ -316,6 +317,79 @@ fn a_slow_subscriber_is_cut_off_and_told_where_to_resume() {
     }
     let error = wait("the cut", || receiver.try_next().err());
     assert!(matches!(error, SubscribeError::TooSlow { .. }), "{error}");
+}
+
+/// Tables whose past is gone through time by time.
+struct Stepped(Arc<Tables>);
+
+impl TableReader for Stepped {
+    fn scan(&self, table: GlobalId, as_of: Timestamp, shard: usize, shards: usize) -> RowChunks {
+        self.0.scan(table, as_of, shard, shards)
+    }
+
+    fn changes(
+        &self,
+        table: GlobalId,
+        after: Timestamp,
+        up_to: Timestamp,
+        shard: usize,
+        shards: usize,
+    ) -> ChangeChunks {
+        self.0.changes(table, after, up_to, shard, shards)
+    }
+
+    fn estimate(&self, table: GlobalId) -> u64 {
+        self.0.estimate(table)
+    }
+
+    fn step(&self, after: Timestamp, up_to: Timestamp) -> Timestamp {
+        up_to.min(after.next())
+    }
+}
+
+#[test]
+fn a_subscription_over_tables_of_its_own_goes_in_steps_at_its_readers_pace_and_misses_nothing() {
+    for workers in [1, 2] {
+        let (compute, tables) = start(workers);
+        let past: Vec<_> = (1..300)
+            .map(|time| (pair(time as i32, "a row of the past"), time, 1))
+            .collect();
+        commit(&compute, &tables, &past, 300);
+        let (sink, mut receiver) = bounded_subscription(Timestamp(10), 2_000);
+        let desc = DataflowDesc {
+            id: DataflowId(1),
+            name: "from the past".to_string(),
+            plan: plan(&get(TABLES[0])),
+            as_of: Timestamp(10),
+            until: None,
+            export: Export::Subscribe(sink),
+        };
+        compute.install_over(desc, Arc::new(Stepped(tables.clone())));
+        // More than is held for a dataflow that does not get on.
+        for time in 300..304 {
+            let live: Vec<_> = (0..50_000).map(|n| (pair(n, "live"), time, 1)).collect();
+            commit(&compute, &tables, &live, time + 1);
+        }
+        let (mut batches, mut rows, mut upper) = (0, 0, Timestamp(10));
+        while upper < Timestamp(304) {
+            let batch = next(&mut receiver)
+                .expect("it is waited for")
+                .expect("more");
+            let mut times = batch.updates.iter().map(|(_, time, _)| *time);
+            assert!(times.all(|time| upper <= time && time < batch.upper));
+            upper = batch.upper;
+            batches += 1;
+            rows += batch.updates.iter().map(|(_, _, diff)| diff).sum::<i64>();
+        }
+        assert_eq!(rows, 299 + 4 * 50_000);
+        // With several, one may get ahead of the other.
+        assert!(batches > 10 || workers > 1, "{batches}");
+        assert_eq!(
+            compute.behind(),
+            None,
+            "it asks the others' tables for nothing"
+        );
+    }
 }
 
 #[test]
