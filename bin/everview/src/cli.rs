@@ -22,11 +22,22 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve a year of flights with materialized views over them, and show a session to try.
-    Demo,
+    Demo {
+        /// Another demonstration.
+        #[command(subcommand)]
+        of: Option<Demo>,
+    },
     /// Run sqllogictest files.
     Slt(Slt),
     /// Derive every view of a stopped server's folder again from its log, and compare.
     Verify(Verify),
+}
+
+/// What is demonstrated instead of views over flights.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Demo {
+    /// Kill a server between five orders, send again, and show what was delivered, processed, and took effect.
+    EffectOnce,
 }
 
 /// Options of `everview verify`.

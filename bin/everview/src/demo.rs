@@ -1,5 +1,7 @@
 //! `everview demo`: a year of flights from New York City, views over them, and a session to try.
 
+pub mod effect_once;
+
 use crate::cli::Server;
 use crate::serve;
 use everview_coord::{Coordinator, Outcome, Session, SessionOptions};

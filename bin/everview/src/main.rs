@@ -10,7 +10,7 @@ mod slt;
 mod verify;
 
 use clap::Parser;
-use cli::{Arguments, Command};
+use cli::{Arguments, Command, Demo};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -31,7 +31,10 @@ fn run(arguments: Arguments) -> Result<bool, Box<dyn std::error::Error>> {
     let Arguments { command, server } = arguments;
     match command {
         None => serve::run(&server).map(|()| true),
-        Some(Command::Demo) => demo::run(server).map(|()| true),
+        Some(Command::Demo { of: None }) => demo::run(server).map(|()| true),
+        Some(Command::Demo {
+            of: Some(Demo::EffectOnce),
+        }) => demo::effect_once::run(server.workers),
         Some(Command::Verify(arguments)) => verify::run(server, &arguments),
         Some(Command::Slt(arguments)) => slt::run(arguments, server.workers),
     }

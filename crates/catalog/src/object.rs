@@ -95,6 +95,17 @@ pub enum ConstraintKind {
     Unique(Vec<usize>),
     /// Not false: SQL text over the table's columns.
     Check(String),
+    /// Of a row that comes with values that another has, NULLs being equal, nothing is written: positions of the
+    /// columns in key order.
+    Deduplicate {
+        /// The columns.
+        columns: Vec<usize>,
+        /// For how many microseconds from its commit a key counts, whatever becomes of its row; none is for as long as
+        /// the row is there.
+        within: Option<u64>,
+    },
+    /// What was delivered, processed and took effect is counted by these columns.
+    CountEffects(Vec<usize>),
 }
 
 /// The definition of a view or a materialized view.
@@ -209,11 +220,23 @@ impl Table {
 }
 
 impl Constraint {
-    /// The columns of a primary key or unique constraint, in key order.
+    /// Whether PostgreSQL has its like, so that pg_constraint can show it.
+    pub fn is_standard(&self) -> bool {
+        matches!(self.kind, ConstraintKind::Check(_)) || self.unique_columns().is_some()
+    }
+
+    /// The columns, in key order, that no two rows have alike.
     pub fn unique_columns(&self) -> Option<&[usize]> {
         match &self.kind {
-            ConstraintKind::PrimaryKey(columns) | ConstraintKind::Unique(columns) => Some(columns),
-            ConstraintKind::Check(_) => None,
+            ConstraintKind::PrimaryKey(columns)
+            | ConstraintKind::Unique(columns)
+            | ConstraintKind::Deduplicate {
+                columns,
+                within: None,
+            } => Some(columns),
+            ConstraintKind::Deduplicate { .. }
+            | ConstraintKind::Check(_)
+            | ConstraintKind::CountEffects(_) => None,
         }
     }
 }

@@ -5,15 +5,16 @@
 //! record; where keys must be unique, by eight bytes a key beside.
 
 use crate::coordinator::Shared;
+use crate::dml;
 use crate::error::Error;
 use crate::table::StoredTable;
-use crate::transaction::Transaction;
+use crate::transaction::{Coming, Transaction};
 use everview_repr::text::Formatting;
 use everview_repr::{Datum, RelationDesc, Row};
 use everview_sql::plan::{CopyHeader, CopyOptions};
 use std::sync::Arc;
 
-mod ahead;
+pub(crate) mod ahead;
 mod decode;
 mod fields;
 mod format;
@@ -71,6 +72,8 @@ pub(crate) struct CopyState {
     /// What the first line is; none once it has been read.
     header: CopyHeader,
     count: u64,
+    /// Rows that the table leaves out, because they were there before.
+    dropped: u64,
     /// Rows not yet in the transaction or the log, with their lines.
     pending: Lined,
     pending_bytes: usize,
@@ -94,6 +97,7 @@ impl CopyState {
             }),
             table,
             count: 0,
+            dropped: 0,
             pending: Vec::new(),
             pending_bytes: 0,
         }
@@ -103,9 +107,9 @@ impl CopyState {
         self.readers.reader.rows.arity()
     }
 
-    /// How many rows there have been.
+    /// How many rows took effect.
     pub fn count(&self) -> u64 {
-        self.count
+        self.count - self.dropped
     }
 
     /// Takes a piece of the stream.
@@ -184,6 +188,8 @@ impl CopyState {
     ) -> Result<(), Error> {
         let rows = std::mem::take(&mut self.pending);
         self.pending_bytes = 0;
+        let delivered = rows.iter().map(|(row, _)| (row, 1));
+        dml::delivered(shared, transaction, &self.table, delivered);
         // The rows of a batch that was committed before were only counted.
         if transaction.is_repeated() {
             return Ok(());
@@ -193,11 +199,13 @@ impl CopyState {
             .get(&self.table.id)
             .is_some_and(|w| !w.chunks.is_empty());
         if !last || started {
-            return ahead::write(shared, transaction, &self.table, rows);
+            self.dropped += ahead::write(shared, transaction, &self.table, rows)?;
+            return Ok(());
         }
         for (row, line) in rows {
-            let inserted = crate::dml::insert_row(shared, transaction, &self.table, row);
-            inserted.map_err(|error| at(error, &self.table.name, line, None))?;
+            let sent = dml::insert_row(shared, transaction, &self.table, row, Coming::Sent);
+            let inserted = sent.map_err(|error| at(error, &self.table.name, line, None))?;
+            self.dropped += u64::from(!inserted);
         }
         Ok(())
     }

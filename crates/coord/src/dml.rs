@@ -2,10 +2,11 @@
 //! producer they add nothing: they count, and RETURNING shows, the rows that they were given.
 
 use crate::coordinator::Shared;
+use crate::effects::{DELIVERED, Subject};
 use crate::error::Error;
-use crate::table::StoredTable;
-use crate::tables::AsOf;
-use crate::transaction::Transaction;
+use crate::lookup::AsOf;
+use crate::table::{StoredTable, UniqueKey};
+use crate::transaction::{Coming, Transaction};
 use everview_expr::ScalarExpr;
 use everview_repr::{Datum, Diff, GlobalId, Row, RowArena, SqlState};
 use everview_sql::plan::{ConflictUpdate, OnConflict, Returning};
@@ -27,9 +28,18 @@ pub(crate) fn insert(
     on_conflict: Option<&OnConflict>,
     returning: Option<&Returning>,
 ) -> Result<Changed, Error> {
+    delivered(
+        shared,
+        transaction,
+        table,
+        rows.iter().map(|(r, d)| (r, *d)),
+    );
     if transaction.is_repeated() {
         let exprs = returning.map_or(&[][..], |r| &r.exprs);
         return left_out(rows, |row| project(row, exprs));
+    }
+    if returning.is_some() {
+        transaction.reads.shown();
     }
     let mut changed = Changed::default();
     // DO UPDATE must not meet a row twice: what this statement wrote is remembered by key.
@@ -39,8 +49,8 @@ pub(crate) fn insert(
             table.check(&row)?;
             let written = match on_conflict {
                 None => {
-                    insert_row(shared, transaction, table, row.clone())?;
-                    Some(row.clone())
+                    let sent = Coming::Sent;
+                    insert_row(shared, transaction, table, row.clone(), sent)?.then(|| row.clone())
                 }
                 Some(conflict) => upsert(
                     shared,
@@ -60,6 +70,27 @@ pub(crate) fn insert(
         }
     }
     Ok(changed)
+}
+
+/// Counts rows that a statement brings to a table, whatever becomes of them.
+pub(crate) fn delivered<'r>(
+    shared: &Shared,
+    transaction: &Transaction,
+    table: &StoredTable,
+    rows: impl Iterator<Item = (&'r Row, Diff)> + Clone,
+) {
+    if transaction.again {
+        return;
+    }
+    let tallies = &shared.tables.tallies;
+    let count: u64 = rows.clone().map(|(_, times)| times.max(0) as u64).sum();
+    tallies.delivered(Subject::Table(table.id), count);
+    if let Some(batch) = &transaction.batch {
+        tallies.delivered(Subject::Producer(batch.producer.clone()), count);
+    }
+    if let Some(counted) = &table.counted {
+        tallies.add_keys((table.id, counted), DELIVERED, rows);
+    }
 }
 
 /// What a statement of a repeated batch comes to.
@@ -84,22 +115,20 @@ fn columns_from(row: &Row, from: usize) -> Result<Row, Error> {
     Ok(Row::pack(row.iter().skip(from)))
 }
 
-/// Inserts one checked row.
+/// Inserts one checked row; false if its table leaves it out.
 pub(crate) fn insert_row(
     shared: &Shared,
     transaction: &mut Transaction,
     table: &Arc<StoredTable>,
     row: Row,
-) -> Result<(), Error> {
-    let below = AsOf {
-        tables: &shared.tables,
-        as_of: transaction.snapshot,
-    };
+    coming: Coming,
+) -> Result<bool, Error> {
+    let below = AsOf::new(&shared.tables, transaction.snapshot);
     let Transaction { writes, reads, .. } = transaction;
     writes
         .entry(table.id)
         .or_default()
-        .insert(table, row, &below, reads)
+        .insert(table, row, coming, &below, reads)
 }
 
 /// Inserts a row, or does what ON CONFLICT says; gives the row written, if any.
@@ -111,16 +140,16 @@ fn upsert(
     conflict: &OnConflict,
     touched: &mut std::collections::BTreeSet<(GlobalId, Vec<u8>)>,
 ) -> Result<Option<Row>, Error> {
-    let below = AsOf {
-        tables: &shared.tables,
-        as_of: transaction.snapshot,
-    };
+    let below = AsOf::new(&shared.tables, transaction.snapshot);
+    let named = |u: &UniqueKey| conflict.constraint.is_none_or(|c| c == u.constraint);
+    let Transaction { writes, reads, .. } = &mut *transaction;
+    let own = writes.entry(table.id).or_default();
+    if own.is_repeated(table, &row, |u| !u.is_window() && named(u), &below, reads)? {
+        return Ok(None);
+    }
     let datums = row.unpack();
     let mut existing = None;
-    let arbiters = table
-        .unique
-        .iter()
-        .filter(|u| conflict.constraint.is_none_or(|c| c == u.constraint));
+    let arbiters = table.unique.iter().filter(|u| named(u));
     for unique in arbiters {
         let Some(key) = unique.key(&datums) else {
             continue;
@@ -140,7 +169,7 @@ fn upsert(
     };
     match (existing, &conflict.update) {
         (None, _) => {
-            insert_row(shared, transaction, table, row.clone())?;
+            insert_row(shared, transaction, table, row.clone(), Coming::Sent)?;
             remember(&row, touched);
             Ok(Some(row))
         }
@@ -161,7 +190,7 @@ fn upsert(
             };
             table.check(&new)?;
             transaction.table(table.id).delete(table, old);
-            insert_row(shared, transaction, table, new.clone())?;
+            insert_row(shared, transaction, table, new.clone(), Coming::Replacing)?;
             remember(&new, touched);
             Ok(Some(new))
         }
@@ -207,12 +236,19 @@ fn evaluate<'a>(
 
 /// Deletes rows: each source row is an old row and RETURNING's columns.
 pub(crate) fn delete(
+    shared: &Shared,
     transaction: &mut Transaction,
     table: &Arc<StoredTable>,
     source: Vec<(Row, Diff)>,
 ) -> Result<Changed, Error> {
     refuse_append_only(table, "delete from")?;
     let arity = table.desc.arity();
+    delivered(
+        shared,
+        transaction,
+        table,
+        source.iter().map(|(r, d)| (r, *d)),
+    );
     if transaction.is_repeated() {
         return left_out(source, |row| columns_from(row, arity));
     }
@@ -240,6 +276,12 @@ pub(crate) fn update(
 ) -> Result<Changed, Error> {
     refuse_append_only(table, "update")?;
     let arity = table.desc.arity();
+    delivered(
+        shared,
+        transaction,
+        table,
+        source.iter().map(|(r, d)| (r, *d)),
+    );
     if transaction.is_repeated() {
         return left_out(source, |row| columns_from(row, 2 * arity));
     }
@@ -259,7 +301,7 @@ pub(crate) fn update(
         }
     }
     for new in new_rows {
-        insert_row(shared, transaction, table, new)?;
+        insert_row(shared, transaction, table, new, Coming::Replacing)?;
     }
     Ok(changed)
 }

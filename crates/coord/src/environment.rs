@@ -17,6 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+mod counted;
+
 /// A snapshot of a session.
 #[derive(Debug)]
 pub(crate) struct SessionEnvironment {
@@ -339,6 +341,19 @@ impl builtin::Runtime for Runtime<'_> {
             expires: clock::to_timestamptz(p.used.saturating_add(retention)),
         });
         shown.collect()
+    }
+
+    fn remembered(&self, constraint: GlobalId) -> (u64, u64) {
+        let size = self.0.tables.windows.size(constraint);
+        (size.keys.max(0) as u64, size.bytes.max(0) as u64)
+    }
+
+    fn effects(&self) -> Vec<builtin::EffectCounts> {
+        self.counts()
+    }
+
+    fn effects_by_key(&self) -> Vec<builtin::EffectCounts> {
+        self.counts_by_key()
     }
 
     fn count_rows(&self, id: GlobalId) -> Option<u64> {

@@ -2,7 +2,7 @@
 //!
 //! | bytes | |
 //! |---|---|
-//! | version u8 | 1 |
+//! | version u8 | 2 |
 //! | position 20 | the record of the commit that the store is complete to |
 //! | floor u64 | no later commit is at or below this |
 //! | transaction u64 | the first id that no transaction has had |
@@ -12,7 +12,7 @@ use crate::pieces::{push_position, take_position};
 use everview_log::{Position, Start};
 use everview_repr::GlobalId;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Where recovery goes on after a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -65,7 +65,24 @@ pub(crate) struct CommitRequest {
 }
 
 /// Where the outcome goes.
-pub(crate) type Reply = oneshot::Sender<Result<CommitOutcome, Error>>;
+pub(crate) type Reply = oneshot::Sender<Result<CommitOutcome, Refused>>;
+
+/// Why a transaction was not committed; with its writes, if it met what others have written, so that they can be
+/// written again over that.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub error: Error,
+    pub writes: Option<BTreeMap<GlobalId, TableWrites>>,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Refused {
+        Refused {
+            error,
+            writes: None,
+        }
+    }
+}
 
 /// How a commit came out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,6 +101,8 @@ struct Sequenced {
     catalog_changes: Vec<Change>,
     producer_changes: Vec<(Row, Diff)>,
     password_changes: Vec<(Row, Diff)>,
+    /// What its tables count by key.
+    carried: Vec<(Row, Diff)>,
 }
 
 /// Requests that go to the log together.
@@ -180,8 +199,9 @@ impl Sequencer {
                 }
                 Err(error) => {
                     self.shared.log.abandon(request.transaction);
+                    let writes = error.is_retryable().then_some(request.writes);
                     // A session that is gone needs no answer.
-                    let _ = request.reply.send(Err(error));
+                    let _ = request.reply.send(Err(Refused { error, writes }));
                 }
             }
         }
@@ -272,11 +292,12 @@ impl Sequencer {
     fn fail(&mut self, group: Group, error: &Error) {
         tracing::error!(%error, commits = group.sequenced.len(), "a group of commits was not taken");
         for (reply, _) in group.duplicates {
-            let _ = reply.send(Err(error.clone()));
+            let _ = reply.send(Err(error.clone().into()));
         }
         for sequenced in group.sequenced {
             self.shared.log.abandon(sequenced.request.transaction);
-            let _ = sequenced.request.reply.send(Err(error.clone()));
+            self.shared.tables.tallies.give_back(sequenced.carried);
+            let _ = sequenced.request.reply.send(Err(error.clone().into()));
             self.recent.retain(|(t, _)| *t != sequenced.timestamp);
         }
     }
@@ -360,6 +381,9 @@ impl Sequencer {
             change
         };
         let catalog_changes = request.catalog_changes.iter().cloned().map(dated).collect();
+        let written = request.writes.iter().filter(|(_, w)| !w.is_empty());
+        let written = written.filter_map(|(id, _)| request.tables.get(id));
+        let carried = self.shared.tables.tallies.take(written);
         Sequenced {
             timestamp,
             request,
@@ -367,6 +391,7 @@ impl Sequencer {
             catalog_changes,
             producer_changes,
             password_changes,
+            carried,
         }
     }
 
@@ -386,6 +411,7 @@ impl Sequencer {
                 catalog_changes,
                 producer_changes: _,
                 password_changes: _,
+                carried: _,
             } = sequenced;
             let tables = &request.tables;
             let store = &self.shared.tables;

@@ -27,6 +27,7 @@ mod execute;
 mod explain;
 mod plans;
 mod producing;
+mod rebase;
 mod roles;
 mod run;
 mod statements;
@@ -68,6 +69,8 @@ pub struct Session {
     cursors: BTreeMap<String, Cursor>,
     notices: Vec<ClientNotice>,
     statement_start: i64,
+    /// Rows that the last COMMIT left out, because they had come meanwhile.
+    left_out: u64,
     deadline: Option<Instant>,
     /// See [`crate::environment::SessionEnvironment`].
     owed_sleep: Arc<AtomicU64>,
@@ -157,6 +160,7 @@ impl Session {
             cursors: BTreeMap::new(),
             notices: Vec::new(),
             statement_start: now,
+            left_out: 0,
             deadline: None,
             owed_sleep: Arc::default(),
         };

@@ -2,12 +2,14 @@
 //!
 //! A keyed table's rows live in the collection of the table's id under the primary key; a table without one has
 //! the row itself as key. Every other unique constraint, and every unique index, has a collection of its own id, from
-//! unique key to row; one that was added later holds nothing older than itself.
+//! unique key to row; one that was added later holds nothing older than itself. DEDUPLICATE BY is such a constraint;
+//! its keys with a WITHIN are remembered by time (see `windows`), whatever becomes of their rows.
 //!
 //! Adding a column rewrites nothing: a stored row leaves out the added columns at its end that hold the value which
 //! older rows have there, so that old and new rows are stored alike, and whoever reads a row puts them back.
 
 use crate::error::{Error, ErrorObject};
+use crate::windows;
 use everview_catalog::Catalog;
 use everview_catalog::object::{ConstraintKind, Object, ObjectKind, Table, TableColumn};
 use everview_expr::ScalarExpr;
@@ -28,8 +30,12 @@ pub struct StoredTable {
     pub desc: RelationDesc,
     /// UPDATE and DELETE are refused; rows are read from the log.
     pub append_only: bool,
-    /// Unique constraints, the primary key first.
+    /// Unique constraints: those of DEDUPLICATE BY first, then the primary key.
     pub unique: Vec<UniqueKey>,
+    /// Keys that drop a row for a time, DEDUPLICATE BY ... WITHIN.
+    pub windows: Vec<UniqueKey>,
+    /// Effects are counted by these columns.
+    pub counted: Option<Counted>,
     checks: Vec<(String, ScalarExpr)>,
     /// For each column from the first added one on, a row of its value in rows that lack it.
     missing: Vec<Row>,
@@ -48,15 +54,37 @@ pub struct UniqueKey {
     pub columns: Vec<usize>,
     /// Whether it is the primary key.
     pub primary: bool,
+    /// What becomes of a row whose key is taken.
+    pub repeats: Repeats,
     /// The collection holds what is true from this commit on.
     pub since: Timestamp,
+}
+
+/// What becomes of a row whose key is taken. Only where it is dropped are NULLs equal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Repeats {
+    /// Its statement fails.
+    Refused,
+    /// INSERT and COPY leave it out.
+    Dropped,
+    /// They leave it out if the key was written within so many microseconds.
+    DroppedWithin(u64),
+}
+
+/// COUNT EFFECTS BY: the constraint, whose collection has for each key the number of changes, and its columns.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    /// The constraint's id.
+    pub constraint: GlobalId,
+    /// Its columns, in key order.
+    pub columns: Vec<usize>,
 }
 
 /// One stored change of a collection.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Stored {
-    /// The collection.
-    pub collection: GlobalId,
+    /// The store's collection.
+    pub collection: u64,
     /// Its key.
     pub key: Vec<u8>,
     /// Its value: a packed row, or nothing where the key is the row.
@@ -92,6 +120,8 @@ impl StoredTable {
             name: object.name.clone(),
             append_only: table.append_only,
             unique: unique_keys(catalog, object.id, table),
+            windows: windows(table),
+            counted: counted(table),
             desc,
             checks,
             missing: missing(table)?,
@@ -134,7 +164,7 @@ impl StoredTable {
     /// The change of a unique key's collection that a row's change comes to; none when the key has a NULL.
     pub fn stored_under(&self, unique: &UniqueKey, row: &Row, diff: Diff) -> Option<Stored> {
         Some(Stored {
-            collection: unique.collection,
+            collection: u64::from(unique.collection.0),
             key: unique.key(&row.unpack())?,
             value: self.narrowed(row).bytes().to_vec(),
             diff,
@@ -146,17 +176,30 @@ impl StoredTable {
         self.unique.iter().find(|k| k.primary)
     }
 
-    /// The stored changes that a row's change comes to.
-    pub fn stored(&self, row: &Row, diff: Diff) -> Vec<Stored> {
+    /// Whether a row may be dropped because another was there before.
+    pub fn deduplicates(&self) -> bool {
+        !self.windows.is_empty() || self.unique.iter().any(|u| u.repeats == Repeats::Dropped)
+    }
+
+    /// The stored changes that a row's change in a commit comes to.
+    pub fn stored(&self, row: &Row, diff: Diff, timestamp: Timestamp) -> Vec<Stored> {
         let mut out = Vec::with_capacity(self.unique.len() + 1);
         for unique in &self.unique {
             out.extend(self.stored_under(unique, row, diff));
         }
+        for window in self.windows.iter().filter(|_| diff > 0) {
+            out.extend(windows::stored(window, row, timestamp));
+        }
+        out.extend(
+            self.counted
+                .as_ref()
+                .map(|counted| counted.stored(row, diff)),
+        );
         let keyed = self.unique.iter().any(|k| k.collection == self.id);
         if !keyed && !self.append_only {
             let key = self.narrowed(row).bytes().to_vec();
             out.push(Stored {
-                collection: self.id,
+                collection: u64::from(self.id.0),
                 key,
                 value: vec![],
                 diff,
@@ -165,9 +208,10 @@ impl StoredTable {
         out
     }
 
-    /// Whether the store has anything of its rows: they, or a unique key's index of them.
+    /// Whether the store has anything of its rows: they, or what is kept by a key of them.
     pub fn has_rows(&self) -> bool {
-        !self.append_only || !self.unique.is_empty()
+        let keyed = !self.unique.is_empty() || !self.windows.is_empty();
+        !self.append_only || keyed || self.counted.is_some()
     }
 
     /// The row of a stored entry of this table's own collection.
@@ -293,29 +337,88 @@ impl StoredTable {
 }
 
 impl UniqueKey {
-    /// The key of a row; none when a column is NULL, for NULLs are distinct.
+    /// Whether it is one of DEDUPLICATE BY ... WITHIN.
+    pub fn is_window(&self) -> bool {
+        matches!(self.repeats, Repeats::DroppedWithin(_))
+    }
+
+    /// The key of a row; none when a column is NULL where NULLs are distinct.
     pub fn key(&self, datums: &[Datum<'_>]) -> Option<Vec<u8>> {
         let columns = || self.columns.iter().map(|c| datums[*c]);
-        if columns().any(|d| d.is_null()) {
+        if self.repeats == Repeats::Refused && columns().any(|d| d.is_null()) {
             return None;
         }
         Some(key::encode(columns()).0)
     }
 }
 
-/// The unique constraints and unique indexes of a table, the primary key first.
+impl Counted {
+    /// A row's columns of the key.
+    pub fn key_row(&self, row: &Row) -> Row {
+        let datums = row.unpack();
+        Row::pack(self.columns.iter().map(|c| datums[*c]))
+    }
+
+    fn stored(&self, row: &Row, diff: Diff) -> Stored {
+        let row = self.key_row(row);
+        Stored {
+            collection: u64::from(self.constraint.0),
+            key: key::encode(row.iter()).0,
+            value: row.bytes().to_vec(),
+            diff: diff.saturating_abs(),
+        }
+    }
+}
+
+/// The keys that a table remembers for a time.
+fn windows(table: &Table) -> Vec<UniqueKey> {
+    let constraints = table.constraints.iter();
+    let windows = constraints.filter_map(|constraint| match &constraint.kind {
+        ConstraintKind::Deduplicate {
+            columns,
+            within: Some(within),
+        } => Some(UniqueKey {
+            constraint: constraint.id,
+            collection: constraint.id,
+            name: constraint.name.clone(),
+            columns: columns.clone(),
+            primary: false,
+            repeats: Repeats::DroppedWithin(*within),
+            since: constraint.since,
+        }),
+        _ => None,
+    });
+    windows.collect()
+}
+
+fn counted(table: &Table) -> Option<Counted> {
+    table.constraints.iter().find_map(|c| match &c.kind {
+        ConstraintKind::CountEffects(columns) => Some(Counted {
+            constraint: c.id,
+            columns: columns.clone(),
+        }),
+        _ => None,
+    })
+}
+
+/// The unique constraints and unique indexes of a table: those of DEDUPLICATE BY first, then the primary key.
 fn unique_keys(catalog: &Catalog, id: GlobalId, table: &Table) -> Vec<UniqueKey> {
     let constraints = table.constraints.iter().filter_map(|constraint| {
         let columns = constraint.unique_columns()?.to_vec();
         let primary = matches!(constraint.kind, ConstraintKind::PrimaryKey(_));
         // Rows stay where they are when a primary key comes later.
         let own = primary && !table.append_only && constraint.since == Timestamp::MIN;
+        let repeats = match constraint.kind {
+            ConstraintKind::Deduplicate { .. } => Repeats::Dropped,
+            _ => Repeats::Refused,
+        };
         Some(UniqueKey {
             constraint: constraint.id,
             collection: if own { id } else { constraint.id },
             name: constraint.name.clone(),
             columns,
             primary,
+            repeats,
             since: constraint.since,
         })
     });
@@ -328,6 +431,7 @@ fn unique_keys(catalog: &Catalog, id: GlobalId, table: &Table) -> Vec<UniqueKey>
             name: index.name.clone(),
             columns,
             primary: false,
+            repeats: Repeats::Refused,
             // An index that is not committed yet has no commit.
             since: match index.created {
                 Timestamp::MIN => Timestamp::MAX,
@@ -335,7 +439,7 @@ fn unique_keys(catalog: &Catalog, id: GlobalId, table: &Table) -> Vec<UniqueKey>
             },
         });
     let mut keys: Vec<UniqueKey> = constraints.chain(indexes).collect();
-    keys.sort_by_key(|k| !k.primary);
+    keys.sort_by_key(|k| (k.repeats == Repeats::Refused, !k.primary));
     keys
 }
 

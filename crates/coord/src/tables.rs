@@ -4,13 +4,14 @@
 //! timestamp that the store still holds; commits are applied by the sequencer alone, in order.
 
 use crate::codec;
+use crate::effects::{self, CARRIED, EFFECTS, READ_AGAIN, Subject, Tallies};
 use crate::error::Error;
 use crate::facts;
 use crate::passwords::PASSWORDS;
 use crate::pieces::{self, Piece};
 use crate::producers::PRODUCERS;
 use crate::table::{Stored, StoredTable, UniqueKey};
-use crate::transaction::Lookup;
+use crate::windows::{self, Windows};
 use everview_catalog::catalog::CATALOG_COLLECTION;
 use everview_dataflow::{ChangeChunks, RowChunks, TableReader};
 use everview_log::{Commit, Position, Reader};
@@ -36,6 +37,10 @@ pub struct Tables {
     bulk: RwLock<BTreeMap<(Timestamp, GlobalId), Vec<Piece>>>,
     /// Rows of each table: for progress, not for answers.
     counts: RwLock<BTreeMap<GlobalId, i64>>,
+    /// Keys remembered for a time.
+    pub(crate) windows: Windows,
+    /// What was delivered, processed, and took effect.
+    pub(crate) tallies: Arc<Tallies>,
 }
 
 /// The store's collection of row counts: a table's id is the key, and the count its multiplicity.
@@ -45,7 +50,7 @@ const COUNTS: u64 = 2 << 32;
 pub const SUSPENDED: GlobalId = GlobalId(2);
 
 /// A change of one of the store's own collections.
-type System = (u64, Vec<u8>, Vec<u8>, Diff);
+type System = windows::Change;
 
 impl Tables {
     /// Over a store; the log's reader comes once the log is open.
@@ -56,6 +61,8 @@ impl Tables {
             known: RwLock::default(),
             bulk: RwLock::default(),
             counts: RwLock::default(),
+            windows: Windows::default(),
+            tallies: Arc::default(),
         }
     }
 
@@ -78,6 +85,12 @@ impl Tables {
                 self.store
                     .drop_collection(u64::from(unique.collection.0))
                     .map_err(store_error)?;
+            }
+        }
+        let windows = before.iter().flat_map(|b| &b.windows);
+        for window in windows.map(|w| w.constraint) {
+            if !table.windows.iter().any(|w| w.constraint == window) {
+                self.windows.drop_constraint(&self.store, window)?;
             }
         }
         Ok(())
@@ -118,8 +131,15 @@ impl Tables {
         let table = self.known.write().remove(&id);
         if let Some(table) = table {
             let constraints = table.unique.iter().map(|k| u64::from(k.collection.0));
+            let counted = table.counted.iter().map(|c| u64::from(c.constraint.0));
+            for window in &table.windows {
+                self.windows
+                    .drop_constraint(&self.store, window.constraint)?;
+            }
             for collection in constraints
+                .chain(counted)
                 .chain([u64::from(id.0), pieces::collection(id)])
+                .chain([effects::carried_collection(id)])
                 .collect::<std::collections::BTreeSet<_>>()
             {
                 self.store
@@ -138,13 +158,16 @@ impl Tables {
         (commit, position): (&Commit, Position),
         tables: &BTreeMap<GlobalId, Arc<StoredTable>>,
     ) -> Result<(), Error> {
-        let system = self.system_changes((commit, position), tables)?;
+        let mut system = self.windows.forget(&self.store, timestamp)?;
+        system.extend(self.system_changes((commit, position), tables)?);
         let mut all = Vec::new();
         for (id, rows) in changes {
             if let Some(table) = tables.get(id) {
+                let from = all.len();
                 for (row, diff) in rows {
-                    all.extend(table.stored(&table.widened(row.clone()), *diff));
+                    all.extend(table.stored(&table.widened(row.clone()), *diff, timestamp));
                 }
+                system.extend(self.windows.note(&table.windows, timestamp, &all[from..]));
             }
         }
         for chunk in &commit.chunks {
@@ -152,17 +175,19 @@ impl Tables {
             let Some(table) = tables.get(&id).filter(|table| table.has_rows()) else {
                 continue;
             };
+            let from = all.len();
             for (row, diff) in self.read_chunk(chunk.position)? {
-                all.extend(table.stored(&table.widened(row), diff));
-                if all.len() >= 64 * CHUNK_ROWS {
-                    self.apply_stored(timestamp, &std::mem::take(&mut all), &[])?;
-                }
+                all.extend(table.stored(&table.widened(row), diff, timestamp));
+            }
+            system.extend(self.windows.note(&table.windows, timestamp, &all[from..]));
+            if all.len() >= 64 * CHUNK_ROWS {
+                self.apply_stored(timestamp, &std::mem::take(&mut all), &[])?;
             }
         }
         self.apply_stored(timestamp, &all, &system)
     }
 
-    /// What a commit changes beside rows: the catalog, producers, passwords, pieces of append-only tables, row counts.
+    /// What a commit changes beside rows: the catalog, producers, passwords, pieces of append-only tables, counts.
     fn system_changes(
         &self,
         (commit, position): (&Commit, Position),
@@ -186,6 +211,7 @@ impl Tables {
                 system.push((payload.collection, key, row.bytes().to_vec(), diff));
             }
         }
+        system.extend(self.counts(commit)?);
         for (id, pieces) in pieces::of(commit, position) {
             let Some(table) = tables.get(&id) else {
                 continue;
@@ -199,11 +225,51 @@ impl Tables {
                 self.bulk.write().insert((timestamp, id), pieces);
             }
         }
+        Ok(system)
+    }
+
+    /// What a commit adds to counts: of rows, of effects of its tables and of its producer, and what it carries.
+    fn counts(&self, commit: &Commit) -> Result<Vec<System>, Error> {
+        let mut system = Vec::new();
+        let mut changes = 0;
         for count in facts::rows_of(commit).map_err(Error::internal)? {
             let net = count.inserted.wrapping_sub(count.deleted) as i64;
             *self.counts.write().entry(count.collection).or_insert(0) += net;
             let key = count.collection.0.to_be_bytes().to_vec();
             system.push((COUNTS, key, vec![], net));
+            let gross = count.inserted.saturating_add(count.deleted);
+            changes += gross;
+            let table = Subject::Table(count.collection);
+            system.push((EFFECTS, table.key(), vec![], gross as i64));
+            self.tallies.committed(table, gross);
+        }
+        let mut producers: BTreeMap<String, Diff> = BTreeMap::new();
+        for payload in &commit.payloads {
+            let of = GlobalId(u32::try_from(payload.collection).unwrap_or(0));
+            if of != PRODUCERS && of != CARRIED {
+                continue;
+            }
+            for change in codec::decode(&payload.bytes) {
+                let (row, diff) = change.map_err(Error::internal)?;
+                if of == PRODUCERS
+                    && let Some(Datum::Text(name)) = row.iter().next()
+                {
+                    *producers.entry(name.to_string()).or_default() += diff.max(0);
+                } else if let Some((table, kind, key)) = effects::carried_key(&row) {
+                    let key = effects::carried_store_key(kind, &key);
+                    system.push((effects::carried_collection(table), key, vec![], diff));
+                }
+            }
+        }
+        for (name, there) in producers {
+            let producer = Subject::Producer(name.into());
+            let change = if there > 0 {
+                self.tallies.committed(producer.clone(), changes);
+                changes as i64
+            } else {
+                -(self.tallies.forget(&producer) as i64)
+            };
+            system.push((EFFECTS, producer.key(), vec![], change));
         }
         Ok(system)
     }
@@ -229,7 +295,7 @@ impl Tables {
         Ok(rows)
     }
 
-    /// Takes over the row counts as of a time.
+    /// Takes over as of a time what is known beside rows: counts, and keys remembered for a time.
     pub fn load_counts(&self, as_of: Timestamp) -> Result<(), Error> {
         let mut counts = self.counts.write();
         self.each_system(COUNTS, as_of, |key, _, count| {
@@ -237,10 +303,28 @@ impl Tables {
                 counts.insert(GlobalId(u32::from_be_bytes(*id)), count);
             }
             Ok(())
-        })
+        })?;
+        self.each_system(EFFECTS, as_of, |key, _, count| {
+            if let Some(subject) = Subject::from_key(key) {
+                self.tallies.set_effects(subject, count.max(0) as u64);
+            }
+            Ok(())
+        })?;
+        self.windows.load(&self.store, as_of)
     }
 
-    fn each_system(
+    /// Whether a key was written at or before the first time, and counts at the second.
+    pub(crate) fn remembers(
+        &self,
+        window: &UniqueKey,
+        key: &[u8],
+        times: (Timestamp, Timestamp),
+    ) -> Result<bool, Error> {
+        self.windows.remembers(&self.store, window, key, times)
+    }
+
+    /// What the store has of a collection at a time: key, value and multiplicity.
+    pub(crate) fn each_system(
         &self,
         collection: u64,
         as_of: Timestamp,
@@ -265,7 +349,7 @@ impl Tables {
         system: &[System],
     ) -> Result<(), Error> {
         let rows = changes.iter().map(|s| Change {
-            collection: u64::from(s.collection.0),
+            collection: s.collection,
             key: &s.key,
             value: &s.value,
             diff: s.diff,
@@ -516,18 +600,28 @@ impl TableReader for Tables {
         let Some(known) = self.get(table) else {
             return Box::new(std::iter::empty());
         };
-        if known.append_only {
+        let changes: ChangeChunks = if known.append_only {
             let pieces = self.pieces(table, Timestamp::MIN, up_to, shard, shards);
-            let changes = self.read_pieces(known, pieces);
-            return Box::new(changes.map(move |chunk| {
+            let changes = self.read_pieces(known.clone(), pieces);
+            Box::new(changes.map(move |chunk| {
                 let mut chunk = chunk?;
                 for (_, time, _) in &mut chunk {
                     *time = (*time).max(as_of);
                 }
                 Ok(chunk)
-            }));
-        }
-        self.stored_history(known, (as_of, up_to), true, (shard, shards))
+            }))
+        } else {
+            self.stored_history(known.clone(), (as_of, up_to), true, (shard, shards))
+        };
+        let tallies = self.tallies.clone();
+        Box::new(changes.inspect(move |chunk| {
+            let Ok(chunk) = chunk else { return };
+            tallies.read_again(table, chunk.len() as u64);
+            if let Some(counted) = &known.counted {
+                let rows = chunk.iter().map(|(row, _, diff)| (row, diff.abs()));
+                tallies.add_keys((table, counted), READ_AGAIN, rows);
+            }
+        }))
     }
 
     fn width(&self, table: GlobalId) -> Option<usize> {
@@ -539,25 +633,6 @@ impl TableReader for Tables {
             .read()
             .get(&table)
             .map_or(0, |n| (*n).max(0) as u64)
-    }
-}
-
-/// Look-ups below a transaction's writes.
-pub struct AsOf<'t> {
-    /// The tables.
-    pub tables: &'t Tables,
-    /// The snapshot.
-    pub as_of: Timestamp,
-}
-
-impl Lookup for AsOf<'_> {
-    fn row(
-        &self,
-        table: &StoredTable,
-        unique: &UniqueKey,
-        key: &[u8],
-    ) -> Result<Option<Row>, Error> {
-        self.tables.find(table, unique, key, self.as_of)
     }
 }
 

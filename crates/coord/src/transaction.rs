@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::keys::KeySet;
 use crate::passwords::Altered;
 use crate::producers::{Digest, Duplicate};
-use crate::table::{StoredTable, UniqueKey};
+use crate::table::{Repeats, StoredTable, UniqueKey};
 use everview_catalog::Catalog;
 use everview_catalog::catalog::Change;
 use everview_log::ChunkRef;
@@ -39,16 +39,35 @@ pub struct ReadSet {
     collections: BTreeMap<GlobalId, Read>,
     /// By constraint, the keys of rows written ahead, each of which was looked up.
     ahead: BTreeMap<GlobalId, KeySet>,
+    /// Something was read that statements or the client may have acted on.
+    seen: bool,
 }
 
 impl ReadSet {
     /// A whole table was read.
     pub fn all(&mut self, table: GlobalId) {
+        self.seen = true;
         self.collections.insert(table, Read::All);
     }
 
     /// A key of a unique constraint was looked up.
     pub fn key(&mut self, constraint: GlobalId, key: &[u8]) {
+        self.seen = true;
+        self.arrived(constraint, key);
+    }
+
+    /// What was read, or written, was shown.
+    pub fn shown(&mut self) {
+        self.seen = true;
+    }
+
+    /// Whether all that was looked up is whether a row's key is taken.
+    pub fn is_blind(&self) -> bool {
+        !self.seen
+    }
+
+    /// A key of a unique constraint was looked up for a row that comes.
+    pub fn arrived(&mut self, constraint: GlobalId, key: &[u8]) {
         match self
             .collections
             .entry(constraint)
@@ -88,6 +107,8 @@ pub struct TableWrites {
     pub keys: BTreeMap<GlobalId, BTreeMap<Vec<u8>, Option<Row>>>,
     /// By constraint, the keys of rows in chunks.
     pub chunk_keys: BTreeMap<GlobalId, KeySet>,
+    /// The chunk in which a repeated key was found last.
+    pub found_in: usize,
     /// The transaction has emptied the table.
     pub truncated: bool,
 }
@@ -181,6 +202,8 @@ pub struct Transaction {
     pub(crate) batch: Option<Box<Batch>>,
     /// Begun by BEGIN, or by several statements in one string.
     pub explicit: bool,
+    /// It is another attempt: what it brings was delivered before.
+    pub again: bool,
     /// Only reads are allowed.
     pub read_only: bool,
     /// The wall clock at its start, as timestamptz counts.
@@ -294,6 +317,27 @@ pub trait Lookup {
         unique: &UniqueKey,
         key: &[u8],
     ) -> Result<Option<Row>, Error>;
+
+    /// Whether a key is taken at the transaction's snapshot.
+    fn holds(&self, table: &StoredTable, unique: &UniqueKey, key: &[u8]) -> Result<bool, Error>;
+
+    /// Whether rows written ahead have a key.
+    fn is_ahead(
+        &self,
+        table: &StoredTable,
+        unique: &UniqueKey,
+        key: &[u8],
+        chunks: &[ChunkRef],
+    ) -> Result<bool, Error>;
+}
+
+/// How a row comes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Coming {
+    /// By INSERT or COPY: it is left out if its key is taken and the table says so.
+    Sent,
+    /// As the new version of a row that goes.
+    Replacing,
 }
 
 impl TableWrites {
@@ -334,30 +378,57 @@ impl TableWrites {
         below.row(table, unique, key)
     }
 
-    /// Inserts a checked row.
+    /// Whether a key is taken, own writes first.
+    fn is_taken(
+        &self,
+        table: &StoredTable,
+        (unique, key): (&UniqueKey, &[u8]),
+        coming: Coming,
+        below: &dyn Lookup,
+        reads: &mut ReadSet,
+    ) -> Result<bool, Error> {
+        let own = self.keys.get(&unique.constraint);
+        if let Some(row) = own.and_then(|keys| keys.get(key)) {
+            return Ok(row.is_some());
+        }
+        let ahead = self.chunk_keys.get(&unique.constraint);
+        if ahead.is_some_and(|keys| keys.may_hold(key_hash(key)))
+            && below.is_ahead(table, unique, key, &self.chunks)?
+        {
+            return Ok(true);
+        }
+        match coming {
+            Coming::Sent => reads.arrived(unique.constraint, key),
+            Coming::Replacing => reads.key(unique.constraint, key),
+        }
+        below.holds(table, unique, key)
+    }
+
+    /// Inserts a checked row; false if it is left out, because its table drops rows that were there before.
     ///
     /// Errors: 23505 when a unique key is taken.
     pub fn insert(
         &mut self,
         table: &StoredTable,
         row: Row,
+        coming: Coming,
         below: &dyn Lookup,
         reads: &mut ReadSet,
-    ) -> Result<(), Error> {
-        let keys = unique_keys(table, &row);
+    ) -> Result<bool, Error> {
+        let keys = keys_of(table, &row);
         for (unique, key) in &keys {
-            let own = self
-                .keys
-                .get(&unique.constraint)
-                .is_some_and(|keys| keys.contains_key(key));
-            let in_chunk = !own
-                && self
-                    .chunk_keys
-                    .get(&unique.constraint)
-                    .is_some_and(|keys| keys.may_hold(key_hash(key)));
-            if in_chunk || self.find(table, unique, key, below, reads)?.is_some() {
-                return Err(table.duplicate(unique, &row));
+            // A window remembers what was sent: a new version is not.
+            if unique.is_window() && coming == Coming::Replacing
+                || !self.is_taken(table, (unique, key), coming, below, reads)?
+            {
+                continue;
             }
+            return match (coming, unique.repeats) {
+                (Coming::Replacing, _) | (_, Repeats::Refused) => {
+                    Err(table.duplicate(unique, &row))
+                }
+                (Coming::Sent, _) => Ok(false),
+            };
         }
         for (unique, key) in keys {
             self.keys
@@ -366,7 +437,27 @@ impl TableWrites {
                 .insert(key, Some(row.clone()));
         }
         self.add(row, 1);
-        Ok(())
+        Ok(true)
+    }
+
+    /// Whether a row that comes is left out for a key that ON CONFLICT does not name.
+    pub fn is_repeated(
+        &self,
+        table: &StoredTable,
+        row: &Row,
+        named: impl Fn(&UniqueKey) -> bool,
+        below: &dyn Lookup,
+        reads: &mut ReadSet,
+    ) -> Result<bool, Error> {
+        for (unique, key) in keys_of(table, row) {
+            if unique.repeats != Repeats::Refused
+                && !named(unique)
+                && self.is_taken(table, (unique, &key), Coming::Sent, below, reads)?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Deletes one row that is there.
@@ -381,7 +472,19 @@ impl TableWrites {
     }
 }
 
-/// The unique keys of a row that are not NULL.
+/// The keys of a row: those that drop it for a time, then the unique ones.
+pub fn keys_of<'t>(table: &'t StoredTable, row: &Row) -> Vec<(&'t UniqueKey, Vec<u8>)> {
+    let mut keys = Vec::new();
+    if !table.windows.is_empty() {
+        let datums = row.unpack();
+        let windows = table.windows.iter();
+        keys.extend(windows.filter_map(|w| Some((w, w.key(&datums)?))));
+    }
+    keys.extend(unique_keys(table, row));
+    keys
+}
+
+/// The unique keys of a row that are not NULL where NULLs are distinct.
 pub fn unique_keys<'t>(table: &'t StoredTable, row: &Row) -> Vec<(&'t UniqueKey, Vec<u8>)> {
     if table.unique.is_empty() {
         return Vec::new();

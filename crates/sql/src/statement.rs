@@ -113,7 +113,12 @@ impl Planner<'_> {
                 likes,
                 append_only,
                 with_data,
-            } => Plan::CreateTable(self.create_table(table, likes, *append_only, *with_data)?),
+                options,
+            } => {
+                let mut plan = self.create_table(table, likes, *append_only, *with_data)?;
+                self.own_options(options, &mut plan)?;
+                Plan::CreateTable(plan)
+            }
             Statement::CreateSchema {
                 name,
                 if_not_exists,

@@ -10,6 +10,7 @@
 mod binary;
 mod client;
 mod copy;
+mod demonstration;
 mod first_run;
 mod inside;
 mod limits;

@@ -3,7 +3,7 @@
 use super::indexes::IndexView;
 use super::names::{Names, quote};
 use crate::object::{Constraint, ConstraintKind, IndexKey, Object, ObjectKind, Table, View};
-use everview_repr::{GlobalId, RelationDesc};
+use everview_repr::{GlobalId, Interval, RelationDesc};
 
 /// What stands before a default in `pg_attrdef.adbin`, with the column's number: an expression cannot begin so.
 const DEFAULT: &str = "DEFAULT ";
@@ -80,6 +80,20 @@ pub(crate) fn constraint(
                 .expression(names.catalog, &desc, None, sql, pretty);
             format!("CHECK ({text})")
         }
+        ConstraintKind::Deduplicate {
+            columns: positions,
+            within,
+        } => {
+            let within = within.map(|micros| Interval {
+                micros: i64::try_from(micros).unwrap_or(i64::MAX),
+                ..Interval::ZERO
+            });
+            let within = within.map_or_else(String::new, |within| format!(" WITHIN '{within}'"));
+            format!("DEDUPLICATE BY ({}){within}", columns(positions))
+        }
+        ConstraintKind::CountEffects(positions) => {
+            format!("COUNT EFFECTS BY ({})", columns(positions))
+        }
     }
 }
 
@@ -122,7 +136,10 @@ pub(crate) fn stored_expression(
 /// `"$1"` for the first.
 pub(crate) fn constraint_columns(table: &Table, constraint: &Constraint) -> Vec<usize> {
     match &constraint.kind {
-        ConstraintKind::PrimaryKey(columns) | ConstraintKind::Unique(columns) => columns.clone(),
+        ConstraintKind::PrimaryKey(columns)
+        | ConstraintKind::Unique(columns)
+        | ConstraintKind::Deduplicate { columns, .. }
+        | ConstraintKind::CountEffects(columns) => columns.clone(),
         ConstraintKind::Check(sql) => (0..table.columns.len())
             .filter(|i| sql.contains(&format!("\"${}\"", i + 1)))
             .collect(),

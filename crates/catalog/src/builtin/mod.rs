@@ -7,6 +7,7 @@
 
 mod cells;
 mod definitions;
+mod effects;
 pub mod functions;
 mod indexes;
 mod names;
@@ -18,6 +19,8 @@ mod views;
 
 #[cfg(test)]
 mod tests;
+
+pub use effects::EffectCounts;
 
 use crate::catalog::Catalog;
 use crate::object::{Object, ObjectKind, View};
@@ -65,6 +68,18 @@ pub trait Runtime {
     /// Whether a role has a password.
     fn has_password(&self, _role: &str) -> bool {
         false
+    }
+    /// Keys and bytes that are remembered for a DEDUPLICATE BY ... WITHIN.
+    fn remembered(&self, _constraint: GlobalId) -> (u64, u64) {
+        (0, 0)
+    }
+    /// What was delivered, processed and took effect, by object.
+    fn effects(&self) -> Vec<EffectCounts> {
+        Vec::new()
+    }
+    /// The same by key, of tables that count by one.
+    fn effects_by_key(&self) -> Vec<EffectCounts> {
+        Vec::new()
     }
     /// Producers, by name.
     fn producers(&self) -> Vec<ProducerState> {

@@ -218,8 +218,13 @@ impl Builder<'_> {
             for constraint in &table.constraints {
                 let (kind, index) = match &constraint.kind {
                     ConstraintKind::PrimaryKey(_) => ("p", constraint.id.0),
-                    ConstraintKind::Unique(_) => ("u", constraint.id.0),
+                    ConstraintKind::Unique(_)
+                    | ConstraintKind::Deduplicate { within: None, .. } => ("u", constraint.id.0),
                     ConstraintKind::Check(_) => ("c", 0),
+                    // PostgreSQL has nothing like them.
+                    ConstraintKind::Deduplicate { .. } | ConstraintKind::CountEffects(_) => {
+                        continue;
+                    }
                 };
                 let columns = definitions::constraint_columns(table, constraint);
                 let expression = match &constraint.kind {
@@ -301,7 +306,7 @@ impl Builder<'_> {
             }
         }
         for (object, table) in self.tables() {
-            for constraint in &table.constraints {
+            for constraint in table.constraints.iter().filter(|c| c.is_standard()) {
                 push(PG_CONSTRAINT, constraint.id.0, PG_CLASS, object.id.0, "a");
                 if constraint.unique_columns().is_some() {
                     push(

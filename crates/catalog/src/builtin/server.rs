@@ -124,22 +124,13 @@ impl Builder<'_> {
     pub(super) fn everview(&self) -> Vec<Row> {
         match self.relation.name {
             "tables" => self.everview_tables(),
+            "effects" => self.everview_effects(),
+            "effects_by_key" => self.everview_effects_by_key(),
             "views" => self.everview_views(),
             "sessions" => self.everview_sessions(),
             "producers" => self.everview_producers(),
             _ => Vec::new(),
         }
-    }
-
-    fn everview_tables(&self) -> Vec<Row> {
-        self.tables()
-            .map(|(object, table)| {
-                self.row(cells! {
-                    "id" => object.id.0, "schema" => self.schema_name(object), "name" => &object.name,
-                    "rows" => table_rows(self.runtime, object.id), "append_only" => table.append_only,
-                })
-            })
-            .collect()
     }
 
     fn everview_views(&self) -> Vec<Row> {

@@ -1,73 +1,90 @@
 //! Rows of a bulk load, written to the log ahead of their commit.
 //!
 //! A unique key of such a row is new: it is looked up in what the transaction has written, in what it has written ahead,
-//! of which only hashes are kept, and in the store. A row whose key the transaction has touched otherwise stays in
-//! memory with those that touched it, so that the last of them counts.
+//! of which only hashes are kept, and in the store. A hash says where a key may be; the pieces in the log say whether it
+//! is. A row whose key the transaction has touched otherwise stays in memory with those that touched it, so that the last
+//! of them counts.
 
 use super::PIECE_BYTES;
 use super::rows::at;
 use crate::codec;
 use crate::coordinator::Shared;
 use crate::error::Error;
-use crate::table::{StoredTable, UniqueKey};
-use crate::tables::AsOf;
-use crate::transaction::{KeyHash, Lookup, TableWrites, Transaction, key_hash, unique_keys};
+use crate::lookup::AsOf;
+use crate::table::{Repeats, StoredTable, UniqueKey};
+use crate::transaction::{Coming, Lookup, TableWrites, Transaction, key_hash, keys_of};
 use everview_log::ChunkRef;
 use everview_repr::{GlobalId, Row, SqlState};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-/// The keys of a piece by constraint.
-type Fresh = BTreeMap<GlobalId, HashSet<KeyHash>>;
+/// Keys by constraint.
+type Keys = BTreeMap<GlobalId, HashSet<Vec<u8>>>;
 
-/// Writes rows, each with its line, as one piece of the transaction.
+fn has(keys: &Keys, unique: &UniqueKey, key: &[u8]) -> bool {
+    let own = keys.get(&unique.constraint);
+    own.is_some_and(|own| own.contains(key))
+}
+
+/// Writes rows, each with its line, as one piece of the transaction; gives how many were left out because their table
+/// drops rows that were there before.
 ///
 /// Errors: 23505 for a key that is taken, 53200 for more keys than the memory limit leaves room for.
-pub(super) fn write(
+pub(crate) fn write(
     shared: &Shared,
     transaction: &mut Transaction,
     table: &Arc<StoredTable>,
     rows: Vec<(Row, u64)>,
-) -> Result<(), Error> {
+) -> Result<u64, Error> {
     let mut bytes = Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 4);
     codec::start(&mut bytes);
-    let below = AsOf {
-        tables: &shared.tables,
-        as_of: transaction.snapshot,
-    };
+    let below = AsOf::new(&shared.tables, transaction.snapshot);
     let id = transaction.id;
     let Transaction { writes, reads, .. } = transaction;
     let writes = writes.entry(table.id).or_default();
-    let mut fresh = Fresh::new();
-    let mut count = 0;
-    for (row, line) in rows {
+    let before = written_before(shared, table, writes, &rows)?;
+    let mut fresh = Keys::new();
+    let (mut count, mut dropped) = (0, 0);
+    'rows: for (row, line) in rows {
         let located = |error| at(error, &table.name, line, None);
-        let keys = unique_keys(table, &row);
-        let mut touched = false;
+        let keys = keys_of(table, &row);
+        let touched = keys
+            .iter()
+            .any(|(unique, key)| is_touched(writes, unique, key));
         for (unique, key) in &keys {
-            touched |= is_touched(writes, unique, key);
-            if is_taken(shared, table, writes, &mut fresh, unique, key).map_err(located)? {
+            let here = has(&fresh, unique, key)
+                || has(&before, unique, key) && !is_touched(writes, unique, key);
+            // What is below is looked up with what was touched.
+            if !here && (touched || !below.holds(table, unique, key).map_err(located)?) {
+                continue;
+            }
+            if unique.repeats == Repeats::Refused {
                 return Err(located(table.duplicate(unique, &row)));
             }
+            // A key is forgotten by time alone, or by DELETE, which must not come in between then.
+            if !here && !unique.is_window() && !table.append_only {
+                reads.arrived(unique.constraint, key);
+            }
+            dropped += 1;
+            continue 'rows;
         }
         if touched {
-            writes.insert(table, row, &below, reads).map_err(located)?;
+            let sent = writes.insert(table, row, Coming::Sent, &below, reads);
+            dropped += u64::from(!sent.map_err(located)?);
             continue;
         }
-        for (unique, key) in &keys {
-            if below.row(table, unique, key)?.is_some() {
-                return Err(located(table.duplicate(unique, &row)));
-            }
+        for (unique, key) in keys {
+            fresh.entry(unique.constraint).or_default().insert(key);
         }
         codec::push(&mut bytes, row.as_ref(), 1);
         count += 1;
     }
     if count == 0 {
-        return Ok(());
+        return Ok(dropped);
     }
-    for (constraint, hashes) in fresh {
+    for (constraint, own) in fresh {
         let keys = writes.chunk_keys.entry(constraint).or_default();
-        keys.add(hashes.into_iter());
+        keys.add(own.iter().map(|key| key_hash(key)));
         reads.ahead(constraint, keys.clone());
     }
     check_room(shared, writes)?;
@@ -78,7 +95,7 @@ pub(super) fn write(
         position,
     });
     writes.chunk_rows += count;
-    Ok(())
+    Ok(dropped)
 }
 
 fn is_touched(writes: &TableWrites, unique: &UniqueKey, key: &[u8]) -> bool {
@@ -86,32 +103,45 @@ fn is_touched(writes: &TableWrites, unique: &UniqueKey, key: &[u8]) -> bool {
     keys.is_some_and(|keys| keys.contains_key(key))
 }
 
-/// Whether this piece or an earlier one has the key; this piece has it from now on.
-fn is_taken(
+/// The keys of rows that earlier pieces of the load have. Those pieces are read whose keys have their hashes, from the
+/// one on where the last was found: a load that is in the input twice is read once more.
+fn written_before(
     shared: &Shared,
     table: &StoredTable,
-    writes: &TableWrites,
-    fresh: &mut Fresh,
-    unique: &UniqueKey,
-    key: &[u8],
-) -> Result<bool, Error> {
-    let hash = key_hash(key);
-    if !fresh.entry(unique.constraint).or_default().insert(hash) {
-        return Ok(true);
+    writes: &mut TableWrites,
+    rows: &[(Row, u64)],
+) -> Result<Keys, Error> {
+    let mut found = Keys::new();
+    if writes.chunk_keys.values().all(|keys| keys.is_empty()) {
+        return Ok(found);
     }
-    let keys = writes.chunk_keys.get(&unique.constraint);
-    if !keys.is_some_and(|keys| keys.may_hold(hash)) || is_touched(writes, unique, key) {
-        return Ok(false);
-    }
-    // As good as certain; but a hash of eight bytes is not the key.
-    for chunk in &writes.chunks {
-        let rows = shared.tables.written_ahead(std::slice::from_ref(chunk))?;
-        let same = |row: Row| unique.key(&table.widened(row).unpack()).as_deref() == Some(key);
-        if rows.into_iter().any(|(row, _)| same(row)) {
-            return Ok(true);
+    let mut wanted = Keys::new();
+    for (row, _) in rows {
+        for (unique, key) in keys_of(table, row) {
+            let ahead = writes.chunk_keys.get(&unique.constraint);
+            if ahead.is_some_and(|keys| keys.may_hold(key_hash(&key))) {
+                wanted.entry(unique.constraint).or_default().insert(key);
+            }
         }
     }
-    Ok(false)
+    let chunks = writes.chunks.len();
+    let start = writes.found_in;
+    for n in (0..chunks).map(|n| (start + n) % chunks) {
+        if wanted.values().all(HashSet::is_empty) {
+            break;
+        }
+        let chunk = std::slice::from_ref(&writes.chunks[n]);
+        for (row, _) in shared.tables.written_ahead(chunk)? {
+            for (unique, key) in keys_of(table, &table.widened(row)) {
+                let own = wanted.get_mut(&unique.constraint);
+                if own.is_some_and(|own| own.remove(&key)) {
+                    writes.found_in = n;
+                    found.entry(unique.constraint).or_default().insert(key);
+                }
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Keys of loads may take half of what the server may hold.

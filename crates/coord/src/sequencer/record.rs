@@ -1,6 +1,7 @@
 //! What a sequenced transaction is in the log.
 
 use super::Sequenced;
+use crate::effects::CARRIED;
 use crate::passwords::PASSWORDS;
 use crate::producers::PRODUCERS;
 use crate::{clock, codec, facts};
@@ -16,6 +17,7 @@ pub(super) fn record(sequenced: &Sequenced) -> Commit {
     }
     payloads.extend(payload(PRODUCERS, &sequenced.producer_changes));
     payloads.extend(payload(PASSWORDS, &sequenced.password_changes));
+    payloads.extend(payload(CARRIED, &sequenced.carried));
     let mut objects = Vec::new();
     for change in &sequenced.catalog_changes {
         objects.extend(change.old.iter().map(|o| (catalog::to_row(o), -1)));

@@ -53,6 +53,8 @@ impl Session {
                 ConstraintKind::PrimaryKey(columns) | ConstraintKind::Unique(columns) => {
                     self.check_unique(id, &constraint.name, columns).await?;
                 }
+                // Declared with their table alone.
+                ConstraintKind::Deduplicate { .. } | ConstraintKind::CountEffects(_) => {}
             }
         }
         self.index_writes(id)?;

@@ -122,7 +122,11 @@ impl Session {
             self.commit().await?;
         }
         self.note_activity(None);
-        Ok(format!("COPY {}", copy.state.count()))
+        let left_out = if copy.single { self.left_out } else { 0 };
+        Ok(format!(
+            "COPY {}",
+            copy.state.count().saturating_sub(left_out)
+        ))
     }
 
     /// Gives a COPY up, after an error of [`Session::feed_copy`] or because the client says so.

@@ -91,7 +91,9 @@ impl Session {
             return self.run_in_transaction(&planned, params).await;
         }
         for attempt in 0.. {
-            self.transaction = Some(self.new_transaction(false));
+            let mut transaction = self.new_transaction(false);
+            transaction.again = attempt > 0;
+            self.transaction = Some(transaction);
             let result = self.run_single(&planned, params).await;
             match result {
                 Err(error) if error.is_retryable() && attempt < MOST_RETRIES => {
@@ -124,7 +126,8 @@ impl Session {
             copy.single = true;
             return Ok(outcome);
         }
-        self.commit().await?;
+        // What could not be committed is run again as a whole.
+        self.commit_or_rebase(false).await?;
         Ok(outcome)
     }
 }

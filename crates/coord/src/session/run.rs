@@ -61,7 +61,8 @@ impl Session {
             Plan::Delete(plan) => {
                 let answer = self.read_whole(&plan.source, Some(planned), params).await?;
                 let table = self.writable(plan.table)?;
-                let changed = dml::delete(self.transaction()?, &table, answer)?;
+                let shared = self.shared.clone();
+                let changed = dml::delete(&shared, self.transaction()?, &table, answer)?;
                 Ok(finished("DELETE", changed, plan.returning.clone()))
             }
             Plan::Truncate(ids) => self.truncate(ids.clone()).await,

@@ -3,7 +3,7 @@
 use super::Session;
 use crate::error::Error;
 use crate::producers::Action;
-use crate::sequencer::{CommitOutcome, CommitRequest, Request};
+use crate::sequencer::{CommitOutcome, CommitRequest, Refused, Request};
 use crate::transaction::Transaction;
 use everview_catalog::ObjectKind;
 use everview_dataflow::{DataflowDesc, Export};
@@ -49,6 +49,7 @@ impl Session {
             writes: BTreeMap::new(),
             batch: None,
             explicit,
+            again: false,
             read_only: self.settings.is_on("default_transaction_read_only"),
             started: self.statement_start,
         }
@@ -79,6 +80,13 @@ impl Session {
 
     /// Commits what the transaction wrote. It is over whatever comes of it.
     pub(super) async fn commit(&mut self) -> Result<(), Error> {
+        self.commit_or_rebase(true).await
+    }
+
+    /// As [`Session::commit`]; with `rebase`, rows that others have sent meanwhile are left out where that is what
+    /// their table asks for, instead of failing.
+    pub(super) async fn commit_or_rebase(&mut self, rebase: bool) -> Result<(), Error> {
+        self.left_out = 0;
         let Some(mut transaction) = self.transaction.take() else {
             self.end_transaction(true);
             return Ok(());
@@ -90,7 +98,10 @@ impl Session {
         }
         let producers = self.stamp_of(&transaction);
         let batch = transaction.batch.take();
-        let result = self.send_commit(transaction, producers).await;
+        let result = match rebase {
+            true => self.commit_rebased(transaction, producers).await,
+            false => self.send_commit(transaction, producers).await,
+        };
         self.end_transaction(result.is_ok());
         let duplicate = match result? {
             CommitOutcome::Committed(timestamp) => {
@@ -112,6 +123,16 @@ impl Session {
         transaction: Transaction,
         producers: Option<Action>,
     ) -> Result<CommitOutcome, Error> {
+        let sent = self.try_commit(transaction, producers).await;
+        sent.map_err(|refused| refused.error)
+    }
+
+    /// As [`Session::send_commit`]; a refusal may give the writes back.
+    pub(super) async fn try_commit(
+        &self,
+        transaction: Transaction,
+        producers: Option<Action>,
+    ) -> Result<CommitOutcome, Refused> {
         let installs = self.installs(&transaction)?;
         let mut tables = BTreeMap::new();
         let altered = transaction

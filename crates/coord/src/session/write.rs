@@ -70,8 +70,9 @@ impl Session {
                 ty,
             };
             let rows = self.read(all, None).await?;
+            let shared = self.shared.clone();
             let transaction = self.transaction()?;
-            dml::delete(transaction, &table, rows)?;
+            dml::delete(&shared, transaction, &table, rows)?;
             transaction.table(id).truncated = true;
         }
         Ok(Outcome::Done("TRUNCATE TABLE".to_string()))

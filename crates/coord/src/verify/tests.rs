@@ -114,8 +114,8 @@ fn a_stored_row_that_no_commit_holds_is_named() {
     let table = server.table("t");
     let shared = server.shared().clone();
     let stored = shared.tables.get(table).expect("a table");
-    let stray: Vec<_> = stored.stored(&row(), 1).into_iter().collect();
     let time = shared.now().next();
+    let stray: Vec<_> = stored.stored(&row(), 1, time).into_iter().collect();
     shared
         .tables
         .apply_stored(time, &stray, &[])

@@ -5,6 +5,8 @@
 mod harness;
 
 mod copying;
+mod counting;
+mod deduplication;
 mod edges;
 mod errors;
 mod ops;

@@ -162,6 +162,19 @@ impl Constraints {
         Ok(())
     }
 
+    /// One of a kind that is Everview's own.
+    pub fn own(
+        &mut self,
+        planner: &Planner<'_>,
+        columns: &str,
+        suffix: &str,
+        kind: ConstraintKind,
+    ) -> Result<(), PlanError> {
+        let name = self.relation_name(planner, None, columns, suffix)?;
+        self.push(name, kind);
+        Ok(())
+    }
+
     fn check(
         &mut self,
         planner: &mut Planner<'_>,

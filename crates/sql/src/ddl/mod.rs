@@ -7,6 +7,7 @@ mod alter_table;
 mod constraints;
 mod drop;
 mod index;
+mod own_options;
 mod table;
 mod view;
 

@@ -11,7 +11,6 @@ use crate::query::build::{is_values, map, project};
 use crate::query::limit::to_plain_scalar;
 use crate::query::values::rows_relation;
 use crate::scope::{Env, Frame, Scope};
-use everview_catalog::object::ConstraintKind;
 use everview_expr::ScalarExpr;
 use everview_repr::{GlobalId, SqlState};
 use sqlparser::ast::{
@@ -334,12 +333,12 @@ fn arbiter(
                 );
                 return Err(PlanError::new(SqlState::UNDEFINED_OBJECT, message));
             };
-            match constraint.kind {
-                ConstraintKind::Check(_) => {
+            match constraint.unique_columns() {
+                None => {
                     let message = "constraint in ON CONFLICT clause has no associated index";
                     Err(PlanError::new(SqlState::WRONG_OBJECT_TYPE, message))
                 }
-                _ => Ok(constraint.id),
+                Some(_) => Ok(constraint.id),
             }
         }
         ConflictTarget::Columns {

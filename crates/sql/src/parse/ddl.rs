@@ -91,6 +91,7 @@ impl Input<'_> {
     /// CREATE TABLE: what follows the columns that sqlparser does not know is taken off its tokens.
     fn create_table(&mut self) -> Result<Statement, PlanError> {
         let likes = self.likes()?;
+        let options = self.own_options()?;
         let mut append_only = false;
         let mut with_data = true;
         let mut depth = 0usize;
@@ -139,6 +140,7 @@ impl Input<'_> {
                 likes,
                 append_only,
                 with_data,
+                options,
             }),
             _ => Err(PlanError::unsupported("this CREATE TABLE").at(position)),
         }

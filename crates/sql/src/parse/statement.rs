@@ -21,6 +21,7 @@ pub(crate) enum Statement {
         likes: Vec<super::Like>,
         append_only: bool,
         with_data: bool,
+        options: super::OwnOptions,
     },
     CreateSchema {
         name: Option<Ident>,

@@ -169,6 +169,80 @@ fn replacing_a_view_keeps_its_columns() {
 }
 
 #[test]
+fn deduplication_is_said_among_the_options_of_a_table() {
+    let session = Session::with_tables();
+    let kinds = |sql: &str| {
+        let Plan::CreateTable(plan) = session.plan(sql).unwrap() else {
+            panic!()
+        };
+        let kinds = plan.constraints.into_iter().map(|c| (c.name, c.kind));
+        (plan.append_only, kinds.collect::<Vec<_>>())
+    };
+    let deduplicate = |name: &str, columns: Vec<usize>, within| {
+        let kind = ConstraintKind::Deduplicate { columns, within };
+        (name.to_string(), kind)
+    };
+    assert_eq!(
+        kinds("CREATE TABLE x (a int, b text) WITH (DEDUPLICATE BY (b, a))"),
+        (false, vec![deduplicate("x_b_a_dedup", vec![1, 0], None)])
+    );
+    let hour = deduplicate("x_a_dedup", vec![0], Some(3_600_000_000));
+    for sql in [
+        "CREATE TABLE x (a int) WITH (append_only, deduplicate by (a) within '1 hour')",
+        "CREATE TABLE x (a int) WITH (DEDUPLICATE BY (a) WITHIN INTERVAL '60 min', append_only = true)",
+        "CREATE TABLE x (a int) WITH (DEDUPLICATE BY (a) WITHIN '1 hour') APPEND ONLY",
+        "CREATE TABLE x (a int) APPEND ONLY WITH (DEDUPLICATE BY (a) WITHIN '1 hour')",
+    ] {
+        assert_eq!(kinds(sql), (true, vec![hour.clone()]), "{sql}");
+    }
+    let (_, both) = kinds(
+        "CREATE TABLE x (a int PRIMARY KEY) WITH (COUNT EFFECTS BY (a), DEDUPLICATE BY (a) WITHIN '2 days')",
+    );
+    let day = 86_400_000_000;
+    assert_eq!(both[1], deduplicate("x_a_dedup", vec![0], Some(2 * day)));
+    let counted = ConstraintKind::CountEffects(vec![0]);
+    assert_eq!(both[2], ("x_a_effects".to_string(), counted));
+    let (_, selected) = kinds("CREATE TABLE x WITH (DEDUPLICATE BY (b)) AS SELECT a, b FROM t");
+    assert_eq!(selected, [deduplicate("x_b_dedup", vec![1], None)]);
+
+    for (option, error) in [
+        (
+            "DEDUPLICATE BY (c)",
+            "42703 8 column \"c\" named in DEDUPLICATE BY does not exist",
+        ),
+        (
+            "DEDUPLICATE BY (a, a)",
+            "42701 8 column \"a\" appears twice in DEDUPLICATE BY",
+        ),
+        (
+            "DEDUPLICATE BY (a) WITHIN '1 month'",
+            "22023 8 WITHIN '1 month' has months",
+        ),
+        (
+            "DEDUPLICATE BY (a) WITHIN '-1 s'",
+            "22023 8 WITHIN '-1 s' is no length of time",
+        ),
+        ("DEDUPLICATE BY a", "42601 8 syntax error at or near \"a\""),
+        (
+            "DEDUPLICATE BY (a) FOR EVER",
+            "42601 8 syntax error at or near \"FOR\"",
+        ),
+        (
+            "DEDUPLICATE BY (a), DEDUPLICATE BY (a)",
+            "42601 8 a table option was given twice",
+        ),
+        ("DEDUPLICATE BY (a),", "42601 8 syntax error"),
+    ] {
+        let refused = session.refused(&format!("CREATE TABLE x (a int) WITH ({option})"));
+        let (code, message) = error.split_once(" 8 ").unwrap();
+        assert!(
+            refused.starts_with(code) && refused.contains(message),
+            "{option}: {refused}"
+        );
+    }
+}
+
+#[test]
 fn append_only_is_said_in_two_ways() {
     let session = Session::with_tables();
     for sql in [
