@@ -134,6 +134,11 @@ impl Launch {
     }
 }
 
+/// An address that was free a moment ago: for a server that must be found there again after a kill.
+pub fn free_address() -> io::Result<SocketAddr> {
+    std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()
+}
+
 /// A server process; killed when dropped.
 #[derive(Debug)]
 pub struct Everview {

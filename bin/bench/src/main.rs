@@ -1,5 +1,6 @@
 //! Benchmarks and checks against peers: one subcommand each.
 
+mod checks;
 mod copy;
 mod core;
 mod crash;
@@ -10,6 +11,7 @@ mod oracle;
 mod pooled;
 mod postgres;
 mod session;
+mod sink;
 mod slt;
 
 use std::io::{self, Write};
@@ -41,6 +43,8 @@ enum Command {
     Oracle(oracle::Arguments),
     /// Send batches of producers through PgBouncer in transaction mode, kill the server, and count.
     Pooled(pooled::Arguments),
+    /// Write views to PostgreSQL 15 through sinks while both sides are killed, and compare.
+    Sink(sink::Arguments),
     /// Run sqllogictest files on PostgreSQL 15, to check the files and the runner.
     Slt(slt::Arguments),
 }
@@ -79,6 +83,7 @@ fn run(command: Command) -> Result<bool, Box<dyn std::error::Error>> {
         Command::Pooled(arguments) => {
             runtime()?.block_on(pooled::run(&arguments, &mut io::stdout()))
         }
+        Command::Sink(arguments) => runtime()?.block_on(sink::run(&arguments, &mut io::stdout())),
         Command::Slt(arguments) => slt::run(&arguments, &mut io::stdout()),
     }
 }

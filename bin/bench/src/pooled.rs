@@ -12,7 +12,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::everview::Launch;
+use crate::checks::Checks;
+use crate::everview::{Launch, free_address};
 use crate::session::{Rows, Session, difference};
 use bouncer::PgBouncer;
 use sender::Sent;
@@ -36,28 +37,6 @@ pub struct Arguments {
 
 type Failure = Box<dyn std::error::Error>;
 
-/// What was checked, and how it came out.
-struct Checks<'o, W> {
-    out: &'o mut W,
-    failed: u32,
-    passed: u32,
-}
-
-impl<W: Write> Checks<'_, W> {
-    fn check(&mut self, what: &str, fault: Option<String>) -> std::io::Result<()> {
-        match fault {
-            None => {
-                self.passed += 1;
-                writeln!(self.out, "passed: {what}")
-            }
-            Some(fault) => {
-                self.failed += 1;
-                writeln!(self.out, "FAILED: {what}: {fault}")
-            }
-        }
-    }
-}
-
 /// Runs the checks and prints `N passed, N failed`; true if nothing was wrong.
 ///
 /// # Errors
@@ -75,11 +54,7 @@ pub async fn run(arguments: &Arguments, out: &mut impl Write) -> Result<bool, Fa
     let direct = Session::connect("Everview", &server.url()).await?;
     let table = "CREATE TABLE t (sender int, sequence bigint, n int)";
     direct.run(table).await?;
-    let mut checks = Checks {
-        out,
-        failed: 0,
-        passed: 0,
-    };
+    let mut checks = Checks::new(out);
     let leak = leaks(&bouncer).await?;
     checks.check("settings leak from client to client", leak)?;
 
@@ -103,9 +78,7 @@ pub async fn run(arguments: &Arguments, out: &mut impl Write) -> Result<bool, Fa
     judge(&direct, arguments.batches, &sent, &mut checks).await?;
     let fault = zombie(&bouncer, &direct).await?;
     checks.check("a zombie is fenced", fault)?;
-    let Checks { passed, failed, .. } = checks;
-    writeln!(out, "{passed} passed, {failed} failed")?;
-    Ok(failed == 0)
+    Ok(checks.end()?)
 }
 
 /// Waits until so many rows are there.
@@ -115,11 +88,6 @@ async fn there_are(direct: &Session, rows: i64) -> Result<(), Failure> {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     Ok(())
-}
-
-/// An address that was free a moment ago: the pooler must find the server there again after a kill.
-fn free_address() -> std::io::Result<std::net::SocketAddr> {
-    std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()
 }
 
 /// One client's SET is another's setting: without that, the pool would not be in transaction mode.

@@ -85,7 +85,7 @@ impl Postgres {
         init(folder.path(), user)?;
         let mut attempt = 1;
         loop {
-            match serve(folder.path(), user) {
+            match free_port().and_then(|port| Ok((serve(folder.path(), user, port)?, port))) {
                 Ok((server, port)) => {
                     return Ok(Postgres {
                         server,
@@ -98,6 +98,53 @@ impl Postgres {
                 Err(_) => attempt += 1,
             }
         }
+    }
+
+    /// Ends it as kill -9 does.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub fn kill(&mut self) -> Result<(), PostgresError> {
+        self.server.kill().map_err(io("kill postgres"))?;
+        self.server
+            .wait()
+            .map(drop)
+            .map_err(io("wait for postgres"))
+    }
+
+    /// Starts it again after a kill, over the same data and on the same port.
+    ///
+    /// # Errors
+    /// See [`PostgresError`].
+    pub fn restart(&mut self) -> Result<(), PostgresError> {
+        let deadline = Instant::now() + START;
+        loop {
+            // Its children may hold on to its memory for a moment.
+            match serve(self.folder.path(), self.user, self.port) {
+                Ok(server) => {
+                    self.server = server;
+                    return Ok(());
+                }
+                Err(error) if Instant::now() > deadline => return Err(error),
+                Err(_) => std::thread::sleep(Duration::from_millis(100)),
+            }
+        }
+    }
+
+    /// From now on a role has to prove its password; the server must be told to read its files again.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn require_password(&self, role: &str) -> Result<(), PostgresError> {
+        let path = self.folder.path().join("data/pg_hba.conf");
+        let rules = std::fs::read_to_string(&path).map_err(io("read pg_hba.conf"))?;
+        let rules = format!("host all {role} 127.0.0.1/32 scram-sha-256\n{rules}");
+        std::fs::write(&path, rules).map_err(io("write pg_hba.conf"))
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The connection string of a database of it.
@@ -192,12 +239,14 @@ fn init(folder: &Path, user: Option<(u32, u32)>) -> Result<(), PostgresError> {
     })
 }
 
-/// Starts the server once, on a port that was free a moment ago.
-fn serve(folder: &Path, user: Option<(u32, u32)>) -> Result<(Child, u16), PostgresError> {
-    let port = TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|listener| listener.local_addr())
-        .map_err(io("find a free port"))?
-        .port();
+/// A port that was free a moment ago.
+fn free_port() -> Result<u16, PostgresError> {
+    let address = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+    Ok(address.map_err(io("find a free port"))?.port())
+}
+
+/// Starts the server once.
+fn serve(folder: &Path, user: Option<(u32, u32)>, port: u16) -> Result<Child, PostgresError> {
     let log_path = folder.join("log");
     let log = File::create(&log_path).map_err(io("create the server's log"))?;
     let mut command = program("postgres", user)?;
@@ -211,7 +260,7 @@ fn serve(folder: &Path, user: Option<(u32, u32)>) -> Result<(Child, u16), Postgr
     command.stdout(Stdio::null()).stderr(log);
     let mut server = command.spawn().map_err(io("start postgres"))?;
     match wait(&mut server, port, user) {
-        Ok(true) => Ok((server, port)),
+        Ok(true) => Ok(server),
         outcome => {
             let _ = server.kill();
             let _ = server.wait();

@@ -1,7 +1,7 @@
 //! Serving: logs, the coordinator, the listener, signals.
 
 use crate::cli::{LogFormat, Server};
-use everview_coord::{Coordinator, Options};
+use everview_coord::{Coordinator, Options, Secret};
 use std::error::Error;
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ pub fn run(options: &Server) -> Result<(), Box<dyn Error>> {
     runtime()?.block_on(async {
         let coordinator = open(options, &data_dir)?;
         check_address(options.listen, coordinator.has_password())?;
-        let server = everview_pgwire::Server::bind(coordinator, options.listen).await;
+        let server = everview_pgwire::Server::bind(coordinator.clone(), options.listen).await;
         let server = server.map_err(|e| format!("cannot listen on {}: {e}", options.listen))?;
         let address = server.local_addr()?;
         say(&format!(
@@ -28,7 +28,10 @@ pub fn run(options: &Server) -> Result<(), Box<dyn Error>> {
             psql(address)
         ));
         announce(options, address)?;
-        server.run(stop()?).await?;
+        let sinks = everview_connect::start(coordinator);
+        let served = server.run(stop()?).await;
+        sinks.stop().await;
+        served?;
         tracing::info!("stopped");
         Ok(())
     })
@@ -50,10 +53,17 @@ pub fn open(options: &Server, data_dir: &Path) -> Result<Coordinator, Box<dyn Er
         memory_limit: options.memory_limit,
         producer_retention: u64::try_from(options.producer_retention.as_micros())
             .unwrap_or(u64::MAX),
+        secret_key: secret_key(),
         ..Options::default()
     };
     Ok(Coordinator::start(options)
         .map_err(|e| format!("cannot open {}: {e}", data_dir.display()))?)
+}
+
+/// What connections' secrets are encrypted under: from the environment alone, since others can see arguments.
+fn secret_key() -> Option<Secret> {
+    let given = std::env::var("EVERVIEW_SECRET_KEY").ok();
+    given.filter(|key| !key.is_empty()).map(Secret::new)
 }
 
 /// Refuses to listen where strangers could connect as long as no role has a password.

@@ -1,6 +1,7 @@
 //! Named objects and what they depend on.
 //!
 //! * [`object`]: what there is: schemas, tables, views, materialized views, indexes.
+//! * [`outside`]: what leads out of the database: secrets, connections, sinks.
 //! * [`catalog`]: an immutable snapshot of all of it, changed only by [`catalog::Catalog::apply`].
 //! * [`builtin`]: pg_catalog, information_schema and schema `everview`: rows made from a snapshot.
 //!
@@ -11,6 +12,7 @@ pub mod builtin;
 pub mod catalog;
 mod keywords;
 pub mod object;
+pub mod outside;
 
 pub use catalog::{Catalog, CatalogError};
 pub use keywords::quote;

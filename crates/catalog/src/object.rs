@@ -3,6 +3,7 @@
 //! SQL text in an object names relations by id, as the quoted identifier `"$16384"`, so that renaming
 //! breaks nothing; whoever shows it to a user puts the current names back.
 
+use crate::outside::{Connection, Password, Sealed, Sink};
 use everview_repr::{ColumnType, GlobalId, RelationDesc, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -37,6 +38,12 @@ pub enum ObjectKind {
     MaterializedView(View),
     /// An arrangement of a relation by a key.
     Index(Index),
+    /// Text that is not shown.
+    Secret(Sealed),
+    /// How to reach another server.
+    Connection(Connection),
+    /// A relation whose changes go there.
+    Sink(Sink),
     /// Rows computed from catalog and server when read; built in, never maintained over.
     SystemTable(RelationDesc),
 }
@@ -160,13 +167,17 @@ pub enum IndexKey {
 }
 
 impl Object {
-    /// The description of the rows it yields; `None` for a schema or an index.
+    /// The description of the rows it yields; `None` for what is no relation, and for an index.
     pub fn desc(&self) -> Option<RelationDesc> {
         match &self.kind {
             ObjectKind::Table(table) => Some(table.desc(self.id)),
             ObjectKind::View(view) | ObjectKind::MaterializedView(view) => Some(view.desc.clone()),
             ObjectKind::SystemTable(desc) => Some(desc.clone()),
-            ObjectKind::Schema | ObjectKind::Index(_) => None,
+            ObjectKind::Schema
+            | ObjectKind::Index(_)
+            | ObjectKind::Secret(_)
+            | ObjectKind::Connection(_)
+            | ObjectKind::Sink(_) => None,
         }
     }
 
@@ -192,6 +203,11 @@ impl Object {
 }
 
 impl Table {
+            ObjectKind::Sink(sink) => [sink.from, sink.connection].into(),
+            ObjectKind::Connection(connection) => match connection.password {
+                Some(Password::Secret(secret)) => [secret].into(),
+                _ => BTreeSet::new(),
+            },
     /// Its rows' description: unique keys without nullable columns are keys.
     pub fn desc(&self, id: GlobalId) -> RelationDesc {
         let mut desc =
@@ -204,6 +220,9 @@ impl Table {
                 && columns.iter().all(|&c| !self.columns[c].ty.nullable)
             {
                 let mut key = columns.to_vec();
+            ObjectKind::Secret(_) => "secret",
+            ObjectKind::Connection(_) => "connection",
+            ObjectKind::Sink(_) => "sink",
                 key.sort_unstable();
                 desc.keys.push(key);
             }

@@ -4,9 +4,11 @@ use crate::error::Error;
 use crate::passwords::Passwords;
 use crate::planning::ViewCache;
 use crate::producers::Producers;
+use crate::secrets::Secrets;
 use crate::sequencer::{self, Request, Requests};
 use crate::table::StoredTable;
 use crate::tables::Tables;
+use crate::sinks::Sinks;
 use arc_swap::ArcSwap;
 use everview_catalog::catalog::Change;
 use everview_catalog::{Catalog, Object, ObjectKind};
@@ -36,6 +38,8 @@ pub struct Options {
     pub no_hydrate: bool,
     /// Bytes of memory beyond which queries and views are ended; none is no limit.
     pub memory_limit: Option<u64>,
+    /// Under what connections' secrets are encrypted; without it, a file of the data folder.
+    pub secret_key: Option<everview_sql::plan::Secret>,
     /// How the log is kept.
     pub log: everview_log::Options,
     /// How the store is kept.
@@ -52,6 +56,7 @@ impl Default for Options {
             no_hydrate: false,
             memory_limit: None,
             log: everview_log::Options::default(),
+            secret_key: None,
             store: everview_store::Options::default(),
         }
     }
@@ -99,6 +104,8 @@ pub(crate) struct Shared {
     pub producers: RwLock<Producers>,
     /// Written by the sequencer alone.
     pub passwords: ArcSwap<Passwords>,
+    pub secrets: Secrets,
+    pub sinks: Sinks,
     damaged: RwLock<Option<Error>>,
     stopping: AtomicBool,
     pub sessions: Mutex<BTreeMap<i32, Arc<SessionEntry>>>,
@@ -184,6 +191,8 @@ impl Coordinator {
             compute,
             requests,
             views: ViewCache::default(),
+            secrets: Secrets::new(&options.data_dir, options.secret_key.clone()),
+            sinks: Sinks::default(),
             state: ArcSwap::from_pointee(state),
             shown: watch::Sender::new(recovered.last),
             snapshots: Mutex::default(),
@@ -313,6 +322,11 @@ impl Shared {
         let since = keep.min(self.oldest_snapshot()).min(behind);
         for id in self.dataflows.lock().keys() {
             self.compute.allow_compaction(*id, since);
+    /// The newest acknowledged timestamp as it rises.
+    pub fn watch_shown(&self) -> watch::Receiver<Timestamp> {
+        self.shown.subscribe()
+    }
+
         }
         self.tables.set_since(since);
     }

@@ -14,7 +14,7 @@ use everview_sql::plan::{CreateIndexPlan, CreateTablePlan, CreateViewPlan};
 use std::sync::Arc;
 
 /// A new object.
-fn object(id: GlobalId, schema: Option<GlobalId>, name: String, kind: ObjectKind) -> Object {
+pub(crate) fn object(id: GlobalId, schema: Option<GlobalId>, name: String, kind: ObjectKind) -> Object {
     Object {
         id,
         schema,
@@ -25,7 +25,7 @@ fn object(id: GlobalId, schema: Option<GlobalId>, name: String, kind: ObjectKind
     }
 }
 
-fn created(object: Object) -> Vec<Change> {
+pub(crate) fn created(object: Object) -> Vec<Change> {
     vec![Change {
         old: None,
         new: Some(Arc::new(object)),

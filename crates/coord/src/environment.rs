@@ -215,7 +215,7 @@ fn relation_bytes(shared: &Shared, catalog: &Catalog, id: GlobalId) -> Option<u6
             Some(shared.compute.status(dataflow)?.bytes)
         }
         ObjectKind::View(_) | ObjectKind::SystemTable(_) => Some(0),
-        ObjectKind::Schema => None,
+        _ => None,
     }
 }
 
@@ -354,6 +354,10 @@ impl builtin::Runtime for Runtime<'_> {
 
     fn effects_by_key(&self) -> Vec<builtin::EffectCounts> {
         self.counts_by_key()
+    }
+
+    fn sink(&self, id: GlobalId) -> builtin::SinkState {
+        self.0.sinks.state(id, self.0.now())
     }
 
     fn count_rows(&self, id: GlobalId) -> Option<u64> {

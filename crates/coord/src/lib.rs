@@ -4,6 +4,7 @@
 //! * [`sequencer`]: the write path: validation, timestamps, group commit.
 //! * [`transaction`]: what a session buffers until COMMIT: writes, reads, DDL.
 //! * [`passwords`]: what is kept of roles' passwords.
+//! * [`sinks`]: what sinks are to do, and what they do; `secrets`: what they connect with.
 //! * `producers`: whose batch a commit is, and whether it is a repeated one.
 //! * [`read`]: the read path: planning, look-ups, one-off dataflows.
 //! * [`subscribe`]: SUBSCRIBE and cursors over it.
@@ -36,6 +37,8 @@ pub mod read;
 pub mod recovery;
 pub mod sequencer;
 pub mod session;
+mod secrets;
+pub mod sinks;
 pub mod settings;
 pub mod subscribe;
 pub mod table;
@@ -48,3 +51,4 @@ pub use coordinator::{Coordinator, Options};
 pub use error::Error;
 pub use outcome::{CopyIn, Outcome, StatementDesc, TransactionStatus};
 pub use session::{Session, SessionOptions, Statement};
+pub use everview_sql::plan::Secret;

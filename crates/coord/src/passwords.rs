@@ -136,7 +136,7 @@ fn hmac(key: &[u8], message: &[u8]) -> [u8; KEY] {
 }
 
 /// Bytes that nobody can guess.
-fn random<const N: usize>() -> Result<[u8; N], Error> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)
         .map_err(|e| Error::internal(format!("the system gives no random bytes: {e}")))?;

@@ -252,7 +252,7 @@ impl QueryContext<'_> {
                 };
                 Ok(Some(base.map(added).union(own)))
             }
-            ObjectKind::Schema | ObjectKind::Index(_) => {
+            _ => {
                 Err(Error::internal(format!("object {id} is not a relation")))
             }
         }

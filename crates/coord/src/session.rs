@@ -26,6 +26,7 @@ mod define;
 mod execute;
 mod explain;
 mod plans;
+mod outside;
 mod producing;
 mod rebase;
 mod roles;

@@ -3,6 +3,10 @@
 //! A plan is complete: names are resolved, types are known, defaults and casts are applied. The coordinator
 //! carries it out and decides nothing about SQL.
 
+mod outside;
+
+pub use outside::{CreateOutsidePlan, NewPassword, Outside};
+
 use everview_catalog::object::{Constraint, IndexKey, Table, TableColumn, View};
 use everview_expr::{RelExpr, ScalarExpr};
 use everview_repr::{ColumnOrder, GlobalId, RelationDesc, ScalarType};
@@ -135,6 +139,8 @@ pub enum Plan {
         /// Every object to drop, dependants first.
         ids: Vec<GlobalId>,
         /// Notices: of missing objects, of what CASCADE drops.
+    /// CREATE SECRET, CREATE CONNECTION, CREATE SINK.
+    CreateOutside(CreateOutsidePlan),
         notices: Vec<Notice>,
     },
     /// ALTER ... RENAME TO.

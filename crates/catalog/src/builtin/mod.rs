@@ -12,6 +12,7 @@ pub mod functions;
 mod indexes;
 mod names;
 mod procedures;
+mod outside;
 mod relations;
 mod schema;
 mod server;
@@ -21,6 +22,7 @@ mod views;
 mod tests;
 
 pub use effects::EffectCounts;
+pub use outside::SinkState;
 
 use crate::catalog::Catalog;
 use crate::object::{Object, ObjectKind, View};
@@ -84,6 +86,17 @@ pub trait Runtime {
     /// Producers, by name.
     fn producers(&self) -> Vec<ProducerState> {
         Vec::new()
+    }
+    /// What a sink is doing.
+    fn sink(&self, _id: GlobalId) -> SinkState {
+        SinkState {
+            state: "starting",
+            reason: None,
+            next_attempt: None,
+            progress: None,
+            lag: None,
+            rows_written: 0,
+        }
     }
     /// The database that information_schema names.
     fn database(&self) -> String {

@@ -2,7 +2,7 @@
 
 use super::{Deparser, indexes, procedures};
 use crate::catalog::Catalog;
-use crate::object::{Object, ObjectKind};
+use crate::object::Object;
 use everview_repr::{GlobalId, ScalarType};
 
 /// A catalog as seen through a search path.
@@ -192,9 +192,6 @@ impl Names<'_> {
 
     /// Whether an object is a relation of a kind that has rows.
     pub fn has_rows(&self, id: GlobalId) -> bool {
-        let Some(object) = self.catalog.get(id) else {
-            return false;
-        };
-        !matches!(object.kind, ObjectKind::Schema | ObjectKind::Index(_))
+        self.catalog.get(id).is_some_and(|o| o.desc().is_some())
     }
 }

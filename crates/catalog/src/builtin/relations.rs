@@ -22,7 +22,10 @@ const PG_CONSTRAINT: u32 = 2606;
 /// `pg_class.relkind`; none for what is no relation.
 pub(crate) fn kind(object: &Object) -> Option<&'static str> {
     match &object.kind {
-        ObjectKind::Schema => None,
+        ObjectKind::Schema
+        | ObjectKind::Secret(_)
+        | ObjectKind::Connection(_)
+        | ObjectKind::Sink(_) => None,
         ObjectKind::Table(_) => Some("r"),
         ObjectKind::View(_) => Some("v"),
         ObjectKind::MaterializedView(_) => Some("m"),
@@ -284,7 +287,8 @@ impl Builder<'_> {
                 "classid" => class, "objid" => id, "refclassid" => on_class, "refobjid" => on, "deptype" => kind,
             }));
         };
-        for object in self.catalog.objects().filter(|o| !o.id.is_system()) {
+        let relations = self.catalog.objects().filter(|o| kind(o).is_some());
+        for object in relations.filter(|o| !o.id.is_system()) {
             let is_view = matches!(
                 object.kind,
                 ObjectKind::View(_) | ObjectKind::MaterializedView(_)

@@ -129,6 +129,8 @@ impl Builder<'_> {
             "views" => self.everview_views(),
             "sessions" => self.everview_sessions(),
             "producers" => self.everview_producers(),
+            "connections" => self.everview_connections(),
+            "sinks" => self.everview_sinks(),
             _ => Vec::new(),
         }
     }

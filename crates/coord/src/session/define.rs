@@ -35,6 +35,7 @@ impl Session {
             Plan::CreateTable(plan) => return self.create_table(plan, params).await,
             Plan::CreateView(plan) => return self.create_view(plan),
             Plan::CreateIndex(plan) => return self.create_index(plan).await,
+            Plan::CreateOutside(plan) => return self.create_outside(plan, params).await,
             Plan::AlterRole(plan) => return self.alter_role(plan).await,
             Plan::AlterTable(plan) => return self.alter_table(plan).await,
             Plan::Drop { kind, ids, notices } => {

@@ -255,3 +255,4 @@ fn verb(plan: &Plan) -> &'static str {
         _ => "ALTER",
     }
 }
+        Plan::CreateOutside(_) => "CREATE",

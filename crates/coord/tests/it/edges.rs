@@ -18,6 +18,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "repr", "expr", "log", "store", "catalog", "sql", "optimize", "dataflow",
         ],
     ),
+    ("connect", &["repr", "coord"]),
     ("slt", &[]),
     ("pgwire", &["repr", "sql", "coord"]),
 ];

@@ -14,6 +14,7 @@ mod passwords;
 mod producers;
 mod reads;
 mod recovery;
+mod sinks;
 mod statements;
 mod transactions;
 mod verify;

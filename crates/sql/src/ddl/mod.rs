@@ -8,6 +8,7 @@ mod constraints;
 mod drop;
 mod index;
 mod own_options;
+mod outside;
 mod table;
 mod view;
 
@@ -64,6 +65,9 @@ impl Planner<'_> {
             ObjectKind::MaterializedView(_) => ObjectType::MaterializedView,
             ObjectKind::Index(_) => ObjectType::Index,
             ObjectKind::Schema => ObjectType::Schema,
+            ObjectKind::Secret(_) => ObjectType::Secret,
+            ObjectKind::Connection(_) => ObjectType::Connection,
+            ObjectKind::Sink(_) => ObjectType::Sink,
         };
         if fits == kind {
             return Ok(Some(object.clone()));
@@ -93,6 +97,9 @@ impl PlanError {
             }
             ObjectType::Index => "Use DROP INDEX to remove an index.",
             ObjectType::Schema => "Use DROP SCHEMA to remove a schema.",
+            ObjectType::Secret => "Use DROP SECRET to remove a secret.",
+            ObjectType::Connection => "Use DROP CONNECTION to remove a connection.",
+            ObjectType::Sink => "Use DROP SINK to remove a sink.",
         })
     }
 }
@@ -105,6 +112,9 @@ pub(crate) fn kind_name(kind: ObjectType) -> &'static str {
         ObjectType::MaterializedView => "materialized view",
         ObjectType::Index => "index",
         ObjectType::Schema => "schema",
+        ObjectType::Secret => "secret",
+        ObjectType::Connection => "connection",
+        ObjectType::Sink => "sink",
     }
 }
 
@@ -112,7 +122,9 @@ pub(crate) fn kind_name(kind: ObjectType) -> &'static str {
 pub(crate) fn missing(kind: ObjectType, name: &Name) -> PlanError {
     let code = match kind {
         ObjectType::Schema => SqlState::INVALID_SCHEMA_NAME,
-        ObjectType::Index => SqlState::UNDEFINED_OBJECT,
+        ObjectType::Index | ObjectType::Secret | ObjectType::Connection | ObjectType::Sink => {
+            SqlState::UNDEFINED_OBJECT
+        }
         _ => SqlState::UNDEFINED_TABLE,
     };
     PlanError::new(

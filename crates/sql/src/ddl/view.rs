@@ -69,6 +69,7 @@ impl Planner<'_> {
                 Some(old.id)
             }
             _ => None,
+                self.refuse_under_sinks(old.id)?;
         };
         let view = View {
             sql: stored_text(sql, *start, &self.mentions),

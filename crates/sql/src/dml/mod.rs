@@ -79,7 +79,7 @@ impl Planner<'_> {
                 SqlState::INSUFFICIENT_PRIVILEGE,
                 format!("permission denied for table {}", object.name),
             ),
-            ObjectKind::Index(_) | ObjectKind::Schema => {
+            _ => {
                 Err(crate::statement::wrong_kind(&object.name, "table"))
             }
         }

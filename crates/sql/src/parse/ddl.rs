@@ -14,6 +14,15 @@ impl Input<'_> {
         if self.is(1, "table") {
             return self.create_table();
         }
+        if self.is(1, "secret") {
+            return self.create_secret();
+        }
+        if self.is(1, "connection") {
+            return self.create_connection();
+        }
+        if self.is(1, "sink") {
+            return self.create_sink();
+        }
         if self.is(1, "view") || self.is(1, "materialized") {
             self.expect(&["create"])?;
             return self.create_view(false);
@@ -53,8 +62,7 @@ impl Input<'_> {
                 word @ ("TYPE" | "DOMAIN" | "FUNCTION" | "PROCEDURE" | "AGGREGATE" | "OPERATOR"
                 | "SEQUENCE" | "TRIGGER" | "ROLE" | "USER" | "GROUP" | "DATABASE"
                 | "EXTENSION" | "RULE" | "POLICY" | "COLLATION" | "CAST" | "SOURCE"
-                | "SINK" | "CONNECTION" | "SECRET" | "PUBLICATION" | "SUBSCRIPTION"
-                | "SERVER" | "STATISTICS" | "TABLESPACE" | "LANGUAGE" | "CLUSTER"),
+                | "PUBLICATION" | "SUBSCRIPTION" | "SERVER" | "STATISTICS" | "TABLESPACE" | "LANGUAGE" | "CLUSTER"),
             ) => Err(PlanError::unsupported(format!("CREATE {word}")).at(position)),
             Some("FOREIGN" | "EVENT" | "ACCESS" | "TEXT" | "USER_MAPPING") => {
                 Err(PlanError::unsupported(format!("CREATE {}", words.join(" "))).at(position))
@@ -267,7 +275,15 @@ impl Input<'_> {
             return Some(ObjectType::MaterializedView);
         }
         Some(
-            match self.take_one(&["table", "view", "index", "schema"])? {
+            match self.take_one(&[
+                "table",
+                "view",
+                "index",
+                "secret",
+                "connection",
+                "sink",
+                "schema",
+            ])? {
                 "table" => ObjectType::Table,
                 "view" => ObjectType::View,
                 "index" => ObjectType::Index,
@@ -279,6 +295,9 @@ impl Input<'_> {
     fn other_object(&self, verb: &str) -> PlanError {
         match self.peek(0) {
             Token::Word(word)
+                "secret" => ObjectType::Secret,
+                "connection" => ObjectType::Connection,
+                "sink" => ObjectType::Sink,
                 if word.quote_style.is_none()
                     && word.keyword != sqlparser::keywords::Keyword::NoKeyword =>
             {
@@ -454,3 +473,6 @@ pub(crate) fn tag(kind: ObjectType) -> &'static str {
         ObjectType::Schema => "SCHEMA",
     }
 }
+        ObjectType::Secret => "SECRET",
+        ObjectType::Connection => "CONNECTION",
+        ObjectType::Sink => "SINK",

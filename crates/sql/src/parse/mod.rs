@@ -10,6 +10,7 @@ pub(crate) mod ddl;
 mod input;
 mod like;
 mod own_options;
+pub(crate) mod outside;
 mod query;
 mod rewrite;
 mod role;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 pub struct Parsed {
     /// What it says.
     statement: Arc<Deep>,
-    /// Its text, without the semicolon, as it may be shown: a password is not in it.
+    /// Its text, without the semicolon, as it may be shown: passwords and secrets are not in it.
     pub sql: Arc<str>,
     /// Where its tokens are.
     pub(crate) marks: Arc<[Mark]>,
@@ -107,6 +108,8 @@ fn parse_one(
             statement: Some(statement),
             chain,
         });
+            Statement::CreateSecret(create) => Arc::from(create.shown()),
+            Statement::CreateConnection(create) => Arc::from(create.shown()),
         Ok::<_, PlanError>((statement, sql))
     })?;
     Ok(Parsed {

@@ -1,6 +1,7 @@
 //! The statements, and which words begin which.
 
 use super::input::Input;
+use super::outside::{CreateConnection, CreateSecret, CreateSink};
 use crate::error::PlanError;
 use crate::names::Name;
 use sqlparser::ast::{self, Expr, Ident, Query};
@@ -30,6 +31,9 @@ pub(crate) enum Statement {
     CreateView(CreateView),
     CreateIndex(CreateIndex),
     Drop(Drop),
+    CreateSecret(CreateSecret),
+    CreateConnection(CreateConnection),
+    CreateSink(CreateSink),
     DropProducer {
         names: Vec<Ident>,
         if_exists: bool,
@@ -133,6 +137,9 @@ pub(crate) enum ObjectType {
     Index,
     Schema,
 }
+    Secret,
+    Connection,
+    Sink,
 
 /// DROP.
 #[derive(Clone, Debug)]

@@ -153,10 +153,9 @@ impl Planner<'_> {
     /// Reads a relation.
     pub(crate) fn get(&mut self, object: &Object) -> Result<(HirRel, RelationDesc), PlanError> {
         let Some(desc) = object.desc() else {
-            let message = format!("\"{}\" is not a table or view", object.name);
             let message = match object.kind {
                 ObjectKind::Index(_) => format!("\"{}\" is an index", object.name),
-                _ => message,
+                _ => format!("\"{}\" is not a table or view", object.name),
             };
             return Err(PlanError::new(SqlState::WRONG_OBJECT_TYPE, message));
         };
