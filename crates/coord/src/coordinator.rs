@@ -4,11 +4,12 @@ use crate::error::Error;
 use crate::passwords::Passwords;
 use crate::planning::ViewCache;
 use crate::producers::Producers;
+use crate::readers::Readers;
 use crate::secrets::Secrets;
 use crate::sequencer::{self, Request, Requests};
+use crate::sinks::Sinks;
 use crate::table::StoredTable;
 use crate::tables::Tables;
-use crate::sinks::Sinks;
 use arc_swap::ArcSwap;
 use everview_catalog::catalog::Change;
 use everview_catalog::{Catalog, Object, ObjectKind};
@@ -36,10 +37,10 @@ pub struct Options {
     pub producer_retention: u64,
     /// Build no views at start.
     pub no_hydrate: bool,
-    /// Bytes of memory beyond which queries and views are ended; none is no limit.
-    pub memory_limit: Option<u64>,
     /// Under what connections' secrets are encrypted; without it, a file of the data folder.
     pub secret_key: Option<everview_sql::plan::Secret>,
+    /// Bytes of memory beyond which queries and views are ended; none is no limit.
+    pub memory_limit: Option<u64>,
     /// How the log is kept.
     pub log: everview_log::Options,
     /// How the store is kept.
@@ -54,9 +55,9 @@ impl Default for Options {
             history: 60_000_000,
             producer_retention: 30 * 86_400_000_000,
             no_hydrate: false,
+            secret_key: None,
             memory_limit: None,
             log: everview_log::Options::default(),
-            secret_key: None,
             store: everview_store::Options::default(),
         }
     }
@@ -104,6 +105,8 @@ pub(crate) struct Shared {
     pub producers: RwLock<Producers>,
     /// Written by the sequencer alone.
     pub passwords: ArcSwap<Passwords>,
+    /// Written by the sequencer alone.
+    pub readers: ArcSwap<Readers>,
     pub secrets: Secrets,
     pub sinks: Sinks,
     damaged: RwLock<Option<Error>>,
@@ -185,14 +188,14 @@ impl Coordinator {
             indexes: Arc::default(),
         };
         let shared = Arc::new(Shared {
+            secrets: Secrets::new(&options.data_dir, options.secret_key.clone()),
+            sinks: Sinks::default(),
             options,
             log: Arc::new(recovered.log),
             tables: recovered.tables,
             compute,
             requests,
             views: ViewCache::default(),
-            secrets: Secrets::new(&options.data_dir, options.secret_key.clone()),
-            sinks: Sinks::default(),
             state: ArcSwap::from_pointee(state),
             shown: watch::Sender::new(recovered.last),
             snapshots: Mutex::default(),
@@ -202,6 +205,7 @@ impl Coordinator {
             suspended: RwLock::new(recovered.suspended),
             producers: RwLock::new(recovered.producers),
             passwords: ArcSwap::from_pointee(recovered.passwords),
+            readers: ArcSwap::from_pointee(recovered.readers),
             damaged: RwLock::new(None),
             stopping: AtomicBool::new(false),
             sessions: Mutex::default(),
@@ -315,6 +319,11 @@ impl Shared {
         *self.shown.borrow()
     }
 
+    /// The newest acknowledged timestamp as it rises.
+    pub fn watch_shown(&self) -> watch::Receiver<Timestamp> {
+        self.shown.subscribe()
+    }
+
     pub fn show(&self, timestamp: Timestamp) {
         self.shown.send_replace(timestamp);
         let keep = Timestamp(timestamp.0.saturating_sub(self.options.history));
@@ -322,11 +331,6 @@ impl Shared {
         let since = keep.min(self.oldest_snapshot()).min(behind);
         for id in self.dataflows.lock().keys() {
             self.compute.allow_compaction(*id, since);
-    /// The newest acknowledged timestamp as it rises.
-    pub fn watch_shown(&self) -> watch::Receiver<Timestamp> {
-        self.shown.subscribe()
-    }
-
         }
         self.tables.set_since(since);
     }

@@ -343,6 +343,10 @@ impl builtin::Runtime for Runtime<'_> {
         shown.collect()
     }
 
+    fn sink(&self, id: GlobalId) -> builtin::SinkState {
+        self.0.sinks.state(id, self.0.now())
+    }
+
     fn remembered(&self, constraint: GlobalId) -> (u64, u64) {
         let size = self.0.tables.windows.size(constraint);
         (size.keys.max(0) as u64, size.bytes.max(0) as u64)
@@ -356,8 +360,16 @@ impl builtin::Runtime for Runtime<'_> {
         self.counts_by_key()
     }
 
-    fn sink(&self, id: GlobalId) -> builtin::SinkState {
-        self.0.sinks.state(id, self.0.now())
+    fn readers(&self) -> Vec<builtin::ReaderState> {
+        let readers = self.0.readers.load();
+        let now = self.0.now();
+        let shown = readers.all().map(|(name, reader)| builtin::ReaderState {
+            name: name.to_string(),
+            acknowledged: crate::producers::micros(reader.acknowledged),
+            lag: now.0.saturating_sub(reader.acknowledged.0),
+            at: clock::to_timestamptz(reader.at),
+        });
+        shown.collect()
     }
 
     fn count_rows(&self, id: GlobalId) -> Option<u64> {

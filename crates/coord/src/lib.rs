@@ -13,15 +13,17 @@
 //!
 //! It knows no protocol: a front end hands it statements and gets outcomes.
 
+mod changefeed;
 pub mod clock;
 pub mod codec;
+mod commits;
 pub mod coordinator;
 pub mod copy;
 pub mod ddl;
 pub mod dml;
-mod effects;
 pub mod environment;
 pub mod error;
+mod effects;
 mod facts;
 mod history;
 mod keys;
@@ -33,22 +35,24 @@ pub mod passwords;
 mod pieces;
 pub mod planning;
 mod producers;
+mod secrets;
+pub mod sinks;
 pub mod read;
+mod readers;
 pub mod recovery;
 pub mod sequencer;
 pub mod session;
-mod secrets;
-pub mod sinks;
 pub mod settings;
 pub mod subscribe;
 pub mod table;
 pub mod tables;
 pub mod transaction;
+mod travel;
 mod verify;
 mod windows;
 
 pub use coordinator::{Coordinator, Options};
 pub use error::Error;
+pub use everview_sql::plan::Secret;
 pub use outcome::{CopyIn, Outcome, StatementDesc, TransactionStatus};
 pub use session::{Session, SessionOptions, Statement};
-pub use everview_sql::plan::Secret;

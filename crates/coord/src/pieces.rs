@@ -4,9 +4,16 @@
 //! only the large commits of the recent past are listed, in memory, so that dataflows can follow a bulk load of any
 //! size without looking for its rows in the store.
 
-use everview_log::{Commit, Position, SegmentId};
-use everview_repr::{GlobalId, Timestamp};
+use crate::codec;
+use crate::table::StoredTable;
+use everview_dataflow::ChangeChunks;
+use everview_log::{Commit, Position, Reader, SegmentId};
+use everview_repr::{GlobalId, Row, Timestamp};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A table's changes in a piece.
+type Changes = Vec<(Row, Timestamp, everview_repr::Diff)>;
 
 /// Changes of one table in one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +48,39 @@ pub(crate) fn of(commit: &Commit, position: Position) -> BTreeMap<GlobalId, Vec<
             .push(piece);
     }
     pieces
+}
+
+/// A table's changes in these pieces, one piece at a time.
+pub(crate) fn changes(
+    log: Reader,
+    table: Arc<StoredTable>,
+    pieces: impl Iterator<Item = Result<Piece, String>> + Send + 'static,
+) -> ChangeChunks {
+    Box::new(pieces.map(move |piece| changes_in(&log, &table, piece?)))
+}
+
+fn changes_in(log: &Reader, table: &StoredTable, piece: Piece) -> Result<Changes, String> {
+    let payloads = if piece.chunk {
+        vec![
+            log.read_chunk(piece.position)
+                .map_err(|e| e.to_string())?
+                .payload,
+        ]
+    } else {
+        let commit = log.read_commit(piece.position).map_err(|e| e.to_string())?;
+        commit.payloads
+    };
+    let own = payloads
+        .into_iter()
+        .filter(|p| p.collection == u64::from(table.id.0));
+    let mut out = Vec::new();
+    for payload in own {
+        for change in codec::decode(&payload.bytes) {
+            let (row, diff) = change?;
+            out.push((table.widened(row), piece.timestamp, diff));
+        }
+    }
+    Ok(out)
 }
 
 /// The store's collection of an append-only table's pieces.

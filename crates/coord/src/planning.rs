@@ -1,5 +1,6 @@
 //! From a planned statement to a dataflow: views inlined, own writes added, rules run, arrangements chosen.
 
+use crate::commits;
 use crate::coordinator::{CatalogState, Shared};
 use crate::error::Error;
 use crate::transaction::Transaction;
@@ -110,9 +111,11 @@ impl QueryContext<'_> {
                 None => {
                     let object = self.catalog.get(id);
                     let is_table = object.is_some_and(|o| matches!(o.kind, ObjectKind::Table(_)));
-                    if !is_table {
+                    if !is_table && !commits::is(id) {
                         // A view that is not maintained here gives the error that says why.
                         self.shared.index_reader(id)?;
+                        // One that is has been built anew since the reader's snapshot.
+                        return Err(Error::serialization());
                     }
                     let arity = object.and_then(|o| o.desc()).map_or(0, |d| d.arity());
                     sources.insert(id, arity);
@@ -127,9 +130,17 @@ impl QueryContext<'_> {
         })
     }
 
-    /// Replaces all views, the maintained among them, by bindings of their definitions.
-    pub fn inline(&self, expr: RelExpr) -> Result<RelExpr, Error> {
-        Ok(self.resolve_by(expr, &|id| self.definition(id))?.0)
+    /// The physical plan of a query over tables alone: all views are replaced by their definitions, the maintained
+    /// among them.
+    pub fn over_tables(&self, expr: RelExpr, desc: RelationDesc) -> Result<DataflowPlan, Error> {
+        let inlined = |id| match self.definition(id)? {
+            Some(definition) => Ok(Some(definition)),
+            None => self.replacement(id),
+        };
+        let (mut expr, _) = self.resolve_by(expr, &inlined)?;
+        Settle::new(self.params, self.environment).relation(&mut expr);
+        let optimized = self.optimize_resolved(expr)?;
+        self.physical_over(&optimized.expr, desc, &Indexes::new())
     }
 
     /// Replaces views by bindings of their definitions, system tables by their rows, and written tables by what the
@@ -192,6 +203,7 @@ impl QueryContext<'_> {
                     .is_some_and(|t| self.sees_own_writes(t, id));
                 if own { self.definition(id) } else { Ok(None) }
             }
+            ObjectKind::SystemTable(_) if commits::is(id) => Ok(None),
             ObjectKind::SystemTable(desc) => {
                 let rows =
                     builtin::rows(id, self.catalog, &crate::environment::Runtime(self.shared));
@@ -252,9 +264,7 @@ impl QueryContext<'_> {
                 };
                 Ok(Some(base.map(added).union(own)))
             }
-            _ => {
-                Err(Error::internal(format!("object {id} is not a relation")))
-            }
+            _ => Err(Error::internal(format!("object {id} is not a relation"))),
         }
     }
 

@@ -189,6 +189,13 @@ impl Producer {
     }
 }
 
+/// Whose state a row is, and which of its batches was committed at a time.
+pub(crate) fn batch_at(row: &Row, at: Timestamp) -> Option<(String, Option<i64>)> {
+    let producer = Producer::from_row(row)?;
+    let batch = producer.batches.iter().find(|b| b.timestamp == at);
+    Some((producer.name.to_string(), batch.map(|b| b.sequence)))
+}
+
 /// Whether a commit may carry this stamp: none if it is a new one, or how a repeated one was committed.
 ///
 /// Errors: 42704 without the producer, VE001 for an older epoch, VE002 for other contents under a number, VE003 for a

@@ -8,14 +8,16 @@
 //! * `access`: which index, and which of its keys; `span`: the keys with their values; `walk`: reading them.
 //! * `finish`: the outermost ORDER BY, LIMIT and OFFSET.
 
+use crate::commits;
 use crate::coordinator::Shared;
 use crate::error::Error;
 use crate::planning::settle::{self, Settle};
 use crate::planning::{Optimized, QueryContext, base_tables};
 use crate::transaction::TableWrites;
+use crate::travel::Derivation;
 use access::Access;
 use everview_catalog::Catalog;
-use everview_dataflow::{DataflowDesc, Direction, Export, ReadError};
+use everview_dataflow::{DataflowDesc, Direction, Export, ReadError, TableReader};
 use everview_expr::{Id, RelExpr};
 use everview_optimize::lowering::{self, Indexes};
 use everview_optimize::physical::{DataflowPlan, Plan};
@@ -23,6 +25,7 @@ use everview_repr::{
     ColumnType, Diff, GlobalId, Packer, RelationDesc, Row, RowArena, SqlState, Timestamp,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 pub(crate) mod access;
 pub(crate) mod finish;
@@ -67,6 +70,11 @@ pub(crate) struct Query {
 }
 
 impl Query {
+    /// Whether it reads the log, of which an index must be at hand.
+    pub fn reads_log(&self) -> bool {
+        self.plan.sources.keys().any(|id| commits::is(*id))
+    }
+
     /// Whether a transaction has written what it reads.
     pub fn reads_any_of(&self, writes: &BTreeMap<GlobalId, TableWrites>) -> bool {
         writes
@@ -218,6 +226,13 @@ impl QueryContext<'_> {
             let (rows, served) = (rows?, Served::Constant);
             return Ok(Answer { rows, served });
         }
+        if query.reads_log()
+            && let (Some(finish), Some(history)) = (finish, self.shared.tables.past.history())
+            && let Some(rows) = commits::newest(&history, &plan.plan, as_of, finish)
+        {
+            let (rows, served) = (rows?, Served::Constant);
+            return Ok(Answer { rows, served });
+        }
         // One that is suspended says why, before a worker misses it.
         for (index, _) in plan.imports.values().flatten() {
             self.shared.index_reader(*index)?;
@@ -260,6 +275,17 @@ fn constant(plan: &Plan) -> Option<Result<Vec<(Row, Diff)>, Error>> {
     }
 }
 
+/// The rows of a query that is derived from the log.
+pub(crate) async fn derive(
+    shared: &Shared,
+    derivation: Derivation,
+    as_of: Timestamp,
+    interrupt: &impl Interrupt,
+) -> Result<Vec<(Row, Diff)>, Error> {
+    let Derivation { plan, history, .. } = derivation;
+    run_over(shared, plan, Some(history), as_of, interrupt).await
+}
+
 /// The rows of a short-lived dataflow.
 async fn run(
     shared: &Shared,
@@ -267,16 +293,30 @@ async fn run(
     as_of: Timestamp,
     interrupt: &impl Interrupt,
 ) -> Result<Vec<(Row, Diff)>, Error> {
+    run_over(shared, plan, None, as_of, interrupt).await
+}
+
+async fn run_over(
+    shared: &Shared,
+    plan: DataflowPlan,
+    tables: Option<Arc<dyn TableReader>>,
+    as_of: Timestamp,
+    interrupt: &impl Interrupt,
+) -> Result<Vec<(Row, Diff)>, Error> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let id = shared.next_dataflow();
-    shared.compute.install(DataflowDesc {
+    let desc = DataflowDesc {
         id,
         name: format!("query {}", id.0),
         plan,
         as_of,
         until: Some(as_of.next()),
         export: Export::Peek(sender),
-    });
+    };
+    match tables {
+        Some(tables) => shared.compute.install_over(desc, tables),
+        None => shared.compute.install(desc),
+    }
     let dropped = DropDataflow { shared, id };
     let result = interrupt.guard(receiver).await;
     drop(dropped);

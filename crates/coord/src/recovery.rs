@@ -13,6 +13,7 @@ use crate::facts;
 use crate::mark::Mark;
 use crate::passwords::{PASSWORDS, Passwords};
 use crate::producers::{PRODUCERS, Producers};
+use crate::readers::{READERS, Readers};
 use crate::table::StoredTable;
 use crate::tables::{SUSPENDED, Tables, store_error};
 use everview_catalog::catalog::{self, CATALOG_COLLECTION, Change};
@@ -38,6 +39,7 @@ pub(crate) struct Recovered {
     pub suspended: BTreeMap<GlobalId, String>,
     pub producers: Producers,
     pub passwords: Passwords,
+    pub readers: Readers,
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -108,10 +110,12 @@ fn attempt(options: &Options, fs: &Arc<dyn vfs::FileSystem>) -> Result<Option<Re
     }
     let producers = Producers::load(&tables.system_rows(PRODUCERS, last)?)?;
     let passwords = Passwords::load(&tables.system_rows(PASSWORDS, last)?)?;
+    let readers = Readers::load(&tables.system_rows(READERS, last)?)?;
     Ok(Some(Recovered {
         suspended,
         producers,
         passwords,
+        readers,
         log,
         tables,
         catalog: replay.catalog,
@@ -248,27 +252,7 @@ impl Replay {
     }
 
     fn ddl(&mut self, timestamp: Timestamp, bytes: &[u8]) -> Result<(), Failure> {
-        let mut changes: BTreeMap<GlobalId, Change> = BTreeMap::new();
-        let mut order = Vec::new();
-        for change in codec::decode(bytes) {
-            let (row, diff) = change?;
-            let object: Arc<Object> = Arc::new(catalog::from_row(&row)?);
-            let id = object.id;
-            let entry = changes.entry(id).or_insert_with(|| {
-                order.push(id);
-                Change {
-                    old: None,
-                    new: None,
-                }
-            });
-            if diff < 0 {
-                entry.old = Some(object)
-            } else {
-                entry.new = Some(object)
-            }
-        }
-        let changes: Vec<Change> = order.iter().filter_map(|id| changes.remove(id)).collect();
-        self.define(timestamp, &changes)
+        self.define(timestamp, &catalog_changes(bytes)?)
     }
 
     fn define(&mut self, timestamp: Timestamp, changes: &[Change]) -> Result<(), Failure> {
@@ -288,4 +272,28 @@ impl Replay {
         }
         Ok(())
     }
+}
+
+/// The changes of objects that a commit's changes of [`CATALOG_COLLECTION`] stand for, in order.
+pub(crate) fn catalog_changes(bytes: &[u8]) -> Result<Vec<Change>, Failure> {
+    let mut changes: BTreeMap<GlobalId, Change> = BTreeMap::new();
+    let mut order = Vec::new();
+    for change in codec::decode(bytes) {
+        let (row, diff) = change?;
+        let object: Arc<Object> = Arc::new(catalog::from_row(&row)?);
+        let id = object.id;
+        let entry = changes.entry(id).or_insert_with(|| {
+            order.push(id);
+            Change {
+                old: None,
+                new: None,
+            }
+        });
+        if diff < 0 {
+            entry.old = Some(object)
+        } else {
+            entry.new = Some(object)
+        }
+    }
+    Ok(order.iter().filter_map(|id| changes.remove(id)).collect())
 }

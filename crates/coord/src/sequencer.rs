@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::mark::Mark;
 use crate::passwords::{Altered, Passwords};
 use crate::producers::{Action, Duplicate, Moment, Pending};
+use crate::readers::{Acknowledged, Readers};
 use crate::table::StoredTable;
 use crate::tables::{SUSPENDED, store_error};
 use crate::transaction::{ReadSet, TableWrites, WriteSummary};
@@ -56,6 +57,8 @@ pub(crate) struct CommitRequest {
     pub catalog_changes: Vec<Change>,
     /// What it does to passwords.
     pub passwords: Altered,
+    /// How far it says that readers are.
+    pub acknowledged: Acknowledged,
     pub base_version: u64,
     /// Dataflows to start once it is durable; their `as_of` is filled in here.
     pub installs: Vec<DataflowDesc>,
@@ -101,6 +104,7 @@ struct Sequenced {
     catalog_changes: Vec<Change>,
     producer_changes: Vec<(Row, Diff)>,
     password_changes: Vec<(Row, Diff)>,
+    reader_changes: Vec<(Row, Diff)>,
     /// What its tables count by key.
     carried: Vec<(Row, Diff)>,
 }
@@ -115,6 +119,8 @@ struct Group {
     producers: Pending,
     /// What the group makes of passwords, if it changes any.
     passwords: Option<Passwords>,
+    /// How far the group takes readers, if it acknowledges anything.
+    readers: Option<Readers>,
 }
 
 pub(crate) struct Sequencer {
@@ -361,6 +367,14 @@ impl Sequencer {
                 passwords.apply(&request.passwords)
             }
         };
+        let reader_changes = match request.acknowledged.is_empty() {
+            true => Vec::new(),
+            false => {
+                let durable = || (**self.shared.readers.load()).clone();
+                let readers = group.readers.get_or_insert_with(durable);
+                readers.apply(&request.acknowledged, wall)
+            }
+        };
         self.recent
             .push_back((timestamp, WriteSummary::of(&request.writes)));
         let changes = request
@@ -391,6 +405,7 @@ impl Sequencer {
             catalog_changes,
             producer_changes,
             password_changes,
+            reader_changes,
             carried,
         }
     }
@@ -411,6 +426,7 @@ impl Sequencer {
                 catalog_changes,
                 producer_changes: _,
                 password_changes: _,
+                reader_changes: _,
                 carried: _,
             } = sequenced;
             let tables = &request.tables;
@@ -480,6 +496,9 @@ impl Sequencer {
         }
         if let Some(passwords) = group.passwords.take() {
             self.shared.passwords.store(Arc::new(passwords));
+        }
+        if let Some(readers) = group.readers.take() {
+            self.shared.readers.store(Arc::new(readers));
         }
         self.shared.show(self.last);
         for (reply, timestamp) in replies {

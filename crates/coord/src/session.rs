@@ -6,6 +6,7 @@
 
 use crate::coordinator::{Activity, Coordinator, SessionEntry, Shared};
 use crate::error::Error;
+use crate::history::History;
 use crate::outcome::{ClientNotice, StatementDesc, TransactionStatus};
 use crate::read::Interrupt;
 use crate::settings::Settings;
@@ -25,9 +26,10 @@ mod cursors;
 mod define;
 mod execute;
 mod explain;
-mod plans;
 mod outside;
+mod plans;
 mod producing;
+mod reading;
 mod rebase;
 mod roles;
 mod run;
@@ -35,6 +37,7 @@ mod statements;
 mod subscribing;
 mod time;
 mod transact;
+mod traveling;
 mod verifying;
 mod write;
 
@@ -69,6 +72,9 @@ pub struct Session {
     texts: Mutex<BTreeMap<String, Vec<Arc<Statement>>>>,
     cursors: BTreeMap<String, Cursor>,
     notices: Vec<ClientNotice>,
+    past: Option<traveling::Past>,
+    /// Kept for the next statement that reads the past.
+    history: Option<(Instant, Arc<History>)>,
     statement_start: i64,
     /// Rows that the last COMMIT left out, because they had come meanwhile.
     left_out: u64,
@@ -160,6 +166,8 @@ impl Session {
             texts: Mutex::default(),
             cursors: BTreeMap::new(),
             notices: Vec::new(),
+            past: None,
+            history: None,
             statement_start: now,
             left_out: 0,
             deadline: None,
@@ -253,7 +261,7 @@ impl Session {
     }
 
     /// What a statement takes and gives, with the parameter types that the client declared.
-    pub fn describe(
+    pub async fn describe(
         &mut self,
         statement: &Statement,
         params: &[Option<ScalarType>],
@@ -261,7 +269,7 @@ impl Session {
         if self.failed && !ends_transaction(statement) {
             return Err(in_failed_transaction());
         }
-        let planned = self.planned(statement, params);
+        let planned = self.planned_in_time(statement, params, None).await;
         let planned = planned.inspect_err(|_| self.fail_transaction())?;
         let rows = self.result_desc(&planned.plan)?;
         Ok(StatementDesc {

@@ -1,8 +1,9 @@
 //! SUBSCRIBE: a relation's changes, each transaction's together, as they happen.
 
+use crate::changefeed::Remembered;
 use crate::coordinator::Shared;
 use crate::error::Error;
-use everview_dataflow::{DataflowId, SubscribeReceiver};
+use everview_dataflow::{DataflowId, SubscribeBatch, SubscribeReceiver};
 use everview_repr::{
     ColumnDesc, Datum, Diff, RelationDesc, Row, RowArena, ScalarType, SqlState, Timestamp, numeric,
 };
@@ -24,6 +25,8 @@ pub struct Subscription {
     upper: Timestamp,
     columns: usize,
     ready: VecDeque<Row>,
+    /// For one that is derived from the log: how it goes on once it is near the present.
+    remembered: Option<Remembered>,
 }
 
 /// How a subscription starts and ends.
@@ -103,12 +106,35 @@ impl Subscription {
             upper: as_of,
             columns: relation.arity(),
             ready: VecDeque::new(),
+            remembered: None,
         };
         if progress {
             let row = subscription.progress_row(as_of);
             subscription.ready.push_back(row);
         }
         subscription
+    }
+
+    /// Says how it may go on in memory.
+    pub(crate) fn follow_in_memory(&mut self, remembered: Remembered) {
+        self.remembered = Some(remembered);
+    }
+
+    /// Goes on in memory, if all before `upper` has been taken and memory shows what comes after.
+    fn hand_over(&mut self, upper: Timestamp) -> Result<(), Error> {
+        let Some(remembered) = self.remembered.as_ref().filter(|_| !self.ended) else {
+            return Ok(());
+        };
+        let at = upper.previous();
+        let Some((dataflow, receiver)) = remembered.from(&self.shared, at, self.up_to)? else {
+            return Ok(());
+        };
+        let derived = std::mem::replace(&mut self.dataflow, dataflow);
+        self.shared.compute.drop_dataflow(derived);
+        self.receiver = receiver;
+        // What is there at that time has been given.
+        (self.as_of, self.snapshot, self.remembered) = (at, false, None);
+        Ok(())
     }
 
     /// The columns of its rows.
@@ -133,7 +159,10 @@ impl Subscription {
     pub(crate) fn poll(&mut self) -> Result<(), Error> {
         while !self.ended {
             match self.receiver.try_next().map_err(too_slow)? {
-                Some(batch) => self.take(batch.updates, batch.upper),
+                Some(batch) => {
+                    self.take(batch.updates, batch.upper);
+                    self.hand_over(batch.upper)?;
+                }
                 None => break,
             }
         }
@@ -153,10 +182,31 @@ impl Subscription {
                 return Ok(None);
             }
             match self.receiver.next().await.map_err(too_slow)? {
-                Some(batch) => self.take(batch.updates, batch.upper),
+                Some(batch) => {
+                    self.take(batch.updates, batch.upper);
+                    self.hand_over(batch.upper)?;
+                }
                 None => self.ended = true,
             }
         }
+    }
+
+    /// Waits for the next changes as they are, in place of [`Subscription::next`]; `None` when it has ended at UP TO.
+    pub async fn next_changes(&mut self) -> Result<Option<SubscribeBatch>, Error> {
+        if self.ended {
+            return Ok(None);
+        }
+        let Some(mut batch) = self.receiver.next().await.map_err(too_slow)? else {
+            self.ended = true;
+            return Ok(None);
+        };
+        let end = self.up_to.unwrap_or(Timestamp::MAX);
+        let wanted = |time: Timestamp| time < end && (self.snapshot || time > self.as_of);
+        batch.updates.retain(|(_, time, _)| wanted(*time));
+        self.ended = batch.upper >= end;
+        self.hand_over(batch.upper)?;
+        batch.upper = batch.upper.min(end);
+        Ok(Some(batch))
     }
 
     /// Whether it has ended and everything was taken.

@@ -4,12 +4,15 @@
 //! timestamp that the store still holds; commits are applied by the sequencer alone, in order.
 
 use crate::codec;
+use crate::commits;
 use crate::effects::{self, CARRIED, EFFECTS, READ_AGAIN, Subject, Tallies};
 use crate::error::Error;
 use crate::facts;
+use crate::history::Past;
 use crate::passwords::PASSWORDS;
 use crate::pieces::{self, Piece};
 use crate::producers::PRODUCERS;
+use crate::readers::READERS;
 use crate::table::{Stored, StoredTable, UniqueKey};
 use crate::windows::{self, Windows};
 use everview_catalog::catalog::CATALOG_COLLECTION;
@@ -35,6 +38,8 @@ pub struct Tables {
     known: RwLock<BTreeMap<GlobalId, Arc<StoredTable>>>,
     /// Where recent large commits of stored tables are.
     bulk: RwLock<BTreeMap<(Timestamp, GlobalId), Vec<Piece>>>,
+    /// Who reads the past.
+    pub(crate) past: Past,
     /// Rows of each table: for progress, not for answers.
     counts: RwLock<BTreeMap<GlobalId, i64>>,
     /// Keys remembered for a time.
@@ -55,7 +60,9 @@ type System = windows::Change;
 impl Tables {
     /// Over a store; the log's reader comes once the log is open.
     pub fn new(store: Store) -> Tables {
+        let complete = store.complete_upto();
         Tables {
+            past: Past::since(complete),
             store,
             log: RwLock::new(None),
             known: RwLock::default(),
@@ -84,6 +91,19 @@ impl Tables {
             if unique.collection != table.id && !table.unique.iter().any(kept) {
                 self.store
                     .drop_collection(u64::from(unique.collection.0))
+                    .map_err(store_error)?;
+            }
+        }
+        if let Some(counted) = before.as_ref().and_then(|b| b.counted.as_ref())
+            && table.counted.is_none()
+        {
+            let collections = [
+                u64::from(counted.constraint.0),
+                effects::carried_collection(table.id),
+            ];
+            for collection in collections {
+                self.store
+                    .drop_collection(collection)
                     .map_err(store_error)?;
             }
         }
@@ -158,6 +178,7 @@ impl Tables {
         (commit, position): (&Commit, Position),
         tables: &BTreeMap<GlobalId, Arc<StoredTable>>,
     ) -> Result<(), Error> {
+        self.past.note(commit, position)?;
         let mut system = self.windows.forget(&self.store, timestamp)?;
         system.extend(self.system_changes((commit, position), tables)?);
         let mut all = Vec::new();
@@ -195,7 +216,14 @@ impl Tables {
     ) -> Result<Vec<System>, Error> {
         let timestamp = Timestamp(commit.timestamp);
         let mut system = Vec::new();
-        let own = [CATALOG_COLLECTION, SUSPENDED, PRODUCERS, PASSWORDS].map(|id| u64::from(id.0));
+        let own = [
+            CATALOG_COLLECTION,
+            SUSPENDED,
+            PRODUCERS,
+            PASSWORDS,
+            READERS,
+        ];
+        let own = own.map(|id| u64::from(id.0));
         for payload in commit
             .payloads
             .iter()
@@ -494,39 +522,11 @@ impl Tables {
     }
 
     /// The changes of those pieces, one piece at a time.
-    pub(crate) fn read_pieces(&self, table: Arc<StoredTable>, pieces: Pieces) -> ChangeChunks {
-        let id = table.id;
-        let reader = self.reader();
-        Box::new(pieces.map(move |piece| {
-            let piece = piece?;
-            let reader = reader.as_ref().map_err(|e| e.to_string())?;
-            let bytes: Vec<_> = if piece.chunk {
-                vec![
-                    reader
-                        .read_chunk(piece.position)
-                        .map_err(|e| e.to_string())?
-                        .payload
-                        .bytes,
-                ]
-            } else {
-                let commit = reader
-                    .read_commit(piece.position)
-                    .map_err(|e| e.to_string())?;
-                let own = commit
-                    .payloads
-                    .into_iter()
-                    .filter(|p| p.collection == u64::from(id.0));
-                own.map(|p| p.bytes).collect()
-            };
-            let mut out = Vec::new();
-            for bytes in bytes {
-                for change in codec::decode(&bytes) {
-                    let (row, diff) = change?;
-                    out.push((table.widened(row), piece.timestamp, diff));
-                }
-            }
-            Ok(out)
-        }))
+    fn read_pieces(&self, table: Arc<StoredTable>, pieces: Pieces) -> ChangeChunks {
+        match self.reader() {
+            Ok(log) => pieces::changes(log, table, pieces),
+            Err(error) => Box::new(std::iter::once(Err(error.to_string()))),
+        }
     }
 }
 
@@ -597,6 +597,12 @@ impl TableReader for Tables {
         shard: usize,
         shards: usize,
     ) -> ChangeChunks {
+        if commits::is(table) {
+            return match self.past.history() {
+                Some(history) => history.history(table, as_of, up_to, shard, shards),
+                None => Box::new(std::iter::once(Err("the log was not read".to_string()))),
+            };
+        }
         let Some(known) = self.get(table) else {
             return Box::new(std::iter::empty());
         };

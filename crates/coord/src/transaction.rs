@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::keys::KeySet;
 use crate::passwords::Altered;
 use crate::producers::{Digest, Duplicate};
+use crate::readers::Acknowledged;
 use crate::table::{Repeats, StoredTable, UniqueKey};
 use everview_catalog::Catalog;
 use everview_catalog::catalog::Change;
@@ -194,6 +195,8 @@ pub struct Transaction {
     pub catalog_changes: Vec<Change>,
     /// What it does to passwords.
     pub(crate) passwords: Altered,
+    /// How far it says that readers are.
+    pub(crate) acknowledged: Acknowledged,
     /// What it read.
     pub reads: ReadSet,
     /// What it wrote.
@@ -215,6 +218,7 @@ impl Transaction {
     pub fn has_writes(&self) -> bool {
         !self.catalog_changes.is_empty()
             || !self.passwords.is_empty()
+            || !self.acknowledged.is_empty()
             || self.writes.values().any(|w| !w.is_empty())
     }
 

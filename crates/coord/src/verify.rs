@@ -56,7 +56,7 @@ impl Drop for StopOnDrop {
 }
 
 /// Runs something long on a thread for it; `work` looks at the flag now and then, and ends when it is set.
-async fn aside<T: Send + 'static>(
+pub(crate) async fn aside<T: Send + 'static>(
     interrupt: &impl Interrupt,
     work: impl FnOnce(&AtomicBool) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
@@ -68,15 +68,15 @@ async fn aside<T: Send + 'static>(
     done.map_err(|error| Error::internal(error.to_string()))?
 }
 
-/// Reads the log up to a time.
+/// Reads all of the log, whether others have read it before or not.
 pub(crate) async fn history(
     shared: &Arc<Shared>,
-    up_to: Timestamp,
     interrupt: &impl Interrupt,
 ) -> Result<Arc<History>, Error> {
-    let (reader, tables) = (shared.log.reader(), shared.tables.clone());
-    let read = move |stop: &AtomicBool| History::read(&reader, tables, up_to, stop);
-    aside(interrupt, read).await.map(Arc::new)
+    let history = Arc::new(History::of(shared.log.reader()));
+    let (read, up_to) = (history.clone(), shared.now());
+    aside(interrupt, move |stop| read.read(up_to, stop)).await?;
+    Ok(history)
 }
 
 /// A table's contents as of a time, as a reader has them.

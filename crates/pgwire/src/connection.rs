@@ -117,7 +117,7 @@ impl Connection {
             Message::Flush => return self.flush().await,
             // Left over from a COPY that has failed.
             Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_) => return Ok(()),
-            Message::Parse { name, sql, types } => self.parse(name, &sql, &types),
+            Message::Parse { name, sql, types } => self.parse(name, &sql, &types).await,
             Message::Bind(bind) => self.bind(bind),
             Message::Describe(target) => self.describe(&target),
             Message::Execute { portal, most } => self.execute_portal(portal, most).await,

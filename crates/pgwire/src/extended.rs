@@ -45,7 +45,12 @@ enum State {
 }
 
 impl Connection {
-    pub fn parse(&mut self, name: String, sql: &str, types: &[u32]) -> Attempt<()> {
+    pub async fn parse(
+        &mut self,
+        name: String,
+        sql: &str,
+        types: &[u32],
+    ) -> Attempt<()> {
         if !name.is_empty() && self.statements.contains_key(&name) {
             let message = format!("prepared statement \"{name}\" already exists");
             return Err(Error::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message).into());
@@ -61,7 +66,7 @@ impl Connection {
             .collect::<Result<Vec<_>, _>>()?;
         let parsed = parsed.pop();
         let desc = match &parsed {
-            Some(statement) => self.session.describe(statement, &types)?,
+            Some(statement) => self.session.describe(statement, &types).await?,
             None => StatementDesc {
                 params: Vec::new(),
                 rows: None,

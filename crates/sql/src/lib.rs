@@ -25,6 +25,7 @@ mod scalar;
 mod scope;
 mod statement;
 pub mod stored;
+mod travel;
 mod typed;
 mod types;
 
@@ -36,4 +37,5 @@ pub use names::{Name, quote};
 pub use parse::{Parsed, parse};
 pub use planner::PlanContext;
 pub use statement::{Planned, plan, result_desc};
+pub use travel::{ChangesCall, plan_as_of};
 pub use stored::{display_definition, display_expression, plan_scalar_text, plan_view_text};

@@ -54,6 +54,13 @@ pub enum Plan {
         /// The one column of its one row.
         desc: RelationDesc,
     },
+    /// `SELECT everview.ack(...)`, `SELECT everview.drop_reader(...)`.
+    Reader {
+        /// What is asked.
+        call: ReaderCall,
+        /// The one column of its one row.
+        desc: RelationDesc,
+    },
     /// DROP PRODUCER.
     DropProducer {
         /// Their names.
@@ -132,6 +139,8 @@ pub enum Plan {
     CreateView(CreateViewPlan),
     /// CREATE INDEX.
     CreateIndex(CreateIndexPlan),
+    /// CREATE SECRET, CREATE CONNECTION, CREATE SINK.
+    CreateOutside(CreateOutsidePlan),
     /// DROP of objects, already in an order that leaves no dependant behind.
     Drop {
         /// The kind in the command tag: `TABLE`.
@@ -139,8 +148,6 @@ pub enum Plan {
         /// Every object to drop, dependants first.
         ids: Vec<GlobalId>,
         /// Notices: of missing objects, of what CASCADE drops.
-    /// CREATE SECRET, CREATE CONNECTION, CREATE SINK.
-    CreateOutside(CreateOutsidePlan),
         notices: Vec<Notice>,
     },
     /// ALTER ... RENAME TO.
@@ -206,6 +213,23 @@ pub enum ProducerCall {
         epoch: ScalarExpr,
         /// bigint
         sequence: ScalarExpr,
+    },
+}
+
+/// What is said of a reader of changefeeds: constant expressions of the types named.
+#[derive(Clone, Debug)]
+pub enum ReaderCall {
+    /// It has all changes up to a time.
+    Acknowledge {
+        /// text
+        reader: ScalarExpr,
+        /// numeric
+        at: ScalarExpr,
+    },
+    /// It is forgotten.
+    Drop {
+        /// text
+        reader: ScalarExpr,
     },
 }
 
@@ -316,6 +340,8 @@ pub struct SubscribePlan {
     pub progress: bool,
     /// AS OF.
     pub as_of: Option<ScalarExpr>,
+    /// FROM READER: it begins after what the reader has acknowledged.
+    pub reader: Option<String>,
     /// UP TO, exclusive.
     pub up_to: Option<ScalarExpr>,
 }

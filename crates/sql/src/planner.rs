@@ -81,6 +81,8 @@ pub(crate) struct Planner<'a> {
     pub mention_columns: bool,
     /// What a text that is to be shown comes to, where such notes are asked for.
     pub notes: Option<crate::deparse::Notes>,
+    /// Calls of everview.changes.
+    pub changes: Vec<crate::travel::ChangesCall>,
     next_local: u32,
     depth: usize,
 }
@@ -107,6 +109,7 @@ impl<'a> Planner<'a> {
             marks,
             mention_columns: false,
             notes: None,
+            changes: Vec::new(),
             next_local: 0,
             depth: 0,
         }

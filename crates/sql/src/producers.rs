@@ -1,15 +1,17 @@
-//! Producers in SQL: `everview.open_producer(name)`, `everview.begin_batch(name, epoch, sequence)`, DROP PRODUCER.
+//! Producers and readers in SQL: `everview.open_producer(name)`, `everview.begin_batch(name, epoch, sequence)`,
+//! `everview.ack(reader, t)`, `everview.drop_reader(reader)`.
 //!
-//! The two functions act on the session's transaction and not on rows: each is a statement of its own in the shape of
+//! The functions act on the session's transaction and not on rows: each is a statement of its own in the shape of
 //! a SELECT, so that any driver and pooler can send it, and is refused everywhere else.
 
 use crate::error::{At, PlanError};
 use crate::functions;
 use crate::names::{self, Name};
-use crate::plan::{Plan, ProducerCall};
+use crate::plan::{Plan, ProducerCall, ReaderCall};
 use crate::planner::{ExprContext, Planner};
 use crate::query::limit::to_plain_scalar;
 use crate::scope::{Env, Frame, Scope};
+use everview_expr::ScalarExpr;
 use everview_repr::{RelationDesc, ScalarType, SqlState};
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, SelectItem, SetExpr,
@@ -19,10 +21,13 @@ use sqlparser::ast::{
 const SCHEMA: &str = "everview";
 const OPEN: &str = "open_producer";
 const BEGIN: &str = "begin_batch";
+const ACK: &str = "ack";
+const DROP_READER: &str = "drop_reader";
 
 /// The error for one of the functions where it does not stand alone; none for any other name.
 pub(crate) fn misplaced(name: &Name) -> Option<PlanError> {
-    let ours = name.schema.as_deref() == Some(SCHEMA) && [OPEN, BEGIN].contains(&&*name.name);
+    let ours = name.schema.as_deref() == Some(SCHEMA)
+        && [OPEN, BEGIN, ACK, DROP_READER].contains(&&*name.name);
     ours.then(|| {
         PlanError::unsupported(format!("{name} within a larger query"))
             .with_hint(format!("It is a statement of its own: SELECT {name}(...)."))
@@ -42,7 +47,8 @@ impl Planner<'_> {
         }
         let given = arguments(function);
         let types: &[ScalarType] = match name.name.as_str() {
-            OPEN => &[ScalarType::Text],
+            OPEN | DROP_READER => &[ScalarType::Text],
+            ACK => &[ScalarType::Text, ScalarType::Numeric],
             _ => &[ScalarType::Text, ScalarType::Int64, ScalarType::Int64],
         };
         let Some(given) = given.filter(|given| given.len() == types.len()) else {
@@ -68,8 +74,12 @@ impl Planner<'_> {
                 PlanError::unsupported(format!("a subquery in {name}")).at(arg.position)
             })?);
         }
+        let called = name.name.clone();
         let column = column.unwrap_or(name.name);
         let mut plain = plain.into_iter();
+        if [ACK, DROP_READER].contains(&&*called) {
+            return Ok(reader_call(column, plain));
+        }
         let call = match (plain.next(), plain.next(), plain.next()) {
             (Some(producer), Some(epoch), Some(sequence)) => ProducerCall::Begin {
                 producer,
@@ -86,6 +96,20 @@ impl Planner<'_> {
         let desc = RelationDesc::new([(column, ty)]);
         Ok(Some(Plan::Producer { call, desc }))
     }
+}
+
+/// The plan of a call that is about a reader.
+fn reader_call(column: String, mut args: impl Iterator<Item = ScalarExpr>) -> Option<Plan> {
+    let reader = args.next()?;
+    let (call, ty) = match args.next() {
+        Some(at) => (
+            ReaderCall::Acknowledge { reader, at },
+            ScalarType::Int64.not_null(),
+        ),
+        None => (ReaderCall::Drop { reader }, ScalarType::Bool.not_null()),
+    };
+    let desc = RelationDesc::new([(column, ty)]);
+    Some(Plan::Reader { call, desc })
 }
 
 /// The only item of a SELECT that has nothing else, if it is a call, and its alias.

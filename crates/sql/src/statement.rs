@@ -25,6 +25,8 @@ pub struct Planned {
     pub plan: Plan,
     /// The type of each parameter, from `$1` on.
     pub param_types: Vec<ScalarType>,
+    /// What is to be filled in before it runs: calls of everview.changes.
+    pub changes: Vec<crate::travel::ChangesCall>,
 }
 
 /// Plans a statement against a catalog and a session's settings.
@@ -35,6 +37,7 @@ pub fn plan(parsed: &Parsed, context: &PlanContext<'_>) -> Result<Planned, PlanE
         Ok(Planned {
             plan,
             param_types: planner.param_types(),
+            changes: planner.changes,
         })
     })
 }
@@ -44,7 +47,7 @@ pub fn plan(parsed: &Parsed, context: &PlanContext<'_>) -> Result<Planned, PlanE
 pub fn result_desc(plan: &Plan) -> Option<RelationDesc> {
     match plan {
         Plan::Select(select) => Some(select.desc.clone()),
-        Plan::Producer { desc, .. } => Some(desc.clone()),
+        Plan::Producer { desc, .. } | Plan::Reader { desc, .. } => Some(desc.clone()),
         Plan::Insert(insert) => insert.returning.as_ref().map(|r| r.desc.clone()),
         Plan::Update(update) => update.returning.clone(),
         Plan::Delete(delete) => delete.returning.clone(),
@@ -125,6 +128,9 @@ impl Planner<'_> {
             } => self.create_schema(name.as_ref(), *if_not_exists)?,
             Statement::CreateView(view) => Plan::CreateView(self.create_view(view)?),
             Statement::CreateIndex(index) => Plan::CreateIndex(self.create_index(index)?),
+            Statement::CreateSecret(create) => self.create_secret(create)?,
+            Statement::CreateConnection(create) => self.create_connection(create)?,
+            Statement::CreateSink(create) => self.create_sink(create)?,
             Statement::Drop(drop) => self.drop_objects(drop)?,
             Statement::Alter(alter) => self.alter(alter)?,
             Statement::AlterRole(plan) => Plan::AlterRole(plan.clone()),
@@ -133,9 +139,6 @@ impl Planner<'_> {
                 name,
                 column,
                 text,
-            Statement::CreateSecret(create) => self.create_secret(create)?,
-            Statement::CreateConnection(create) => self.create_connection(create)?,
-            Statement::CreateSink(create) => self.create_sink(create)?,
             } => self.comment(*kind, name, column.as_ref(), text.clone())?,
             Statement::Subscribe(subscribe) => Plan::Subscribe(self.subscribe(subscribe)?),
             Statement::Explain(explain) => Plan::Explain(self.explain(explain)?),
@@ -272,7 +275,7 @@ impl Planner<'_> {
         )
     }
 
-    fn as_of(&mut self, expr: &Expr) -> Result<ScalarExpr, PlanError> {
+    pub(crate) fn as_of(&mut self, expr: &Expr) -> Result<ScalarExpr, PlanError> {
         let position = names::start(sqlparser::ast::Spanned::span(expr));
         let scope = Scope::default();
         let env = Env::EMPTY.with(Frame::Row(&scope));
@@ -304,6 +307,7 @@ impl Planner<'_> {
             snapshot,
             progress,
             as_of,
+            reader,
             up_to,
         } = subscribe;
         let as_of = as_of.as_deref().map(|e| self.as_of(e)).transpose()?;
@@ -323,6 +327,7 @@ impl Planner<'_> {
             snapshot: *snapshot,
             progress: *progress,
             as_of,
+            reader: reader.clone(),
             up_to,
         })
     }

@@ -11,8 +11,8 @@ mod effects;
 pub mod functions;
 mod indexes;
 mod names;
-mod procedures;
 mod outside;
+mod procedures;
 mod relations;
 mod schema;
 mod server;
@@ -98,6 +98,10 @@ pub trait Runtime {
             rows_written: 0,
         }
     }
+    /// Readers of changefeeds, by name.
+    fn readers(&self) -> Vec<ReaderState> {
+        Vec::new()
+    }
     /// The database that information_schema names.
     fn database(&self) -> String {
         "everview".to_string()
@@ -148,6 +152,19 @@ pub struct ProducerState {
     pub expires: i64,
 }
 
+/// A reader of changefeeds.
+#[derive(Clone, Debug)]
+pub struct ReaderState {
+    /// Its name.
+    pub name: String,
+    /// The timestamp up to which it has taken all changes.
+    pub acknowledged: i64,
+    /// Microseconds from there to the newest commit.
+    pub lag: u64,
+    /// timestamptz of the acknowledgement.
+    pub at: i64,
+}
+
 /// A materialized view or an index as it is maintained.
 #[derive(Clone, Debug)]
 pub struct ViewState {
@@ -195,6 +212,13 @@ pub fn objects() -> Vec<Object> {
         object(relation.id, Some(relation.schema), relation.name, kind)
     }));
     objects
+}
+
+/// The system table `everview.commits`, whose rows are in the log and not made here.
+pub fn commits() -> Option<GlobalId> {
+    let mut relations = RELATIONS.values();
+    let found = relations.find(|r| r.schema == EVERVIEW && r.name == "commits");
+    found.map(|relation| relation.id)
 }
 
 /// The rows of a system table; none for any other id.

@@ -129,6 +129,7 @@ impl Builder<'_> {
             "views" => self.everview_views(),
             "sessions" => self.everview_sessions(),
             "producers" => self.everview_producers(),
+            "readers" => self.everview_readers(),
             "connections" => self.everview_connections(),
             "sinks" => self.everview_sinks(),
             _ => Vec::new(),
@@ -169,6 +170,24 @@ impl Builder<'_> {
                 };
                 cells.push(("last_used", Cell::Time(p.last_used)));
                 cells.push(("expires", Cell::Time(p.expires)));
+                self.row(cells)
+            })
+            .collect()
+    }
+
+    fn everview_readers(&self) -> Vec<Row> {
+        let readers = self.runtime.readers();
+        readers
+            .iter()
+            .map(|r| {
+                let lag = Interval {
+                    months: 0,
+                    days: 0,
+                    micros: count(r.lag),
+                };
+                let mut cells = cells! { "name" => &r.name, "acknowledged" => r.acknowledged };
+                cells.push(("lag", Cell::Interval(lag)));
+                cells.push(("acknowledged_at", Cell::Time(r.at)));
                 self.row(cells)
             })
             .collect()

@@ -4,6 +4,7 @@ use super::Sequenced;
 use crate::effects::CARRIED;
 use crate::passwords::PASSWORDS;
 use crate::producers::PRODUCERS;
+use crate::readers::READERS;
 use crate::{clock, codec, facts};
 use everview_catalog::catalog::{self, CATALOG_COLLECTION};
 use everview_log::{Commit, Payload};
@@ -17,6 +18,7 @@ pub(super) fn record(sequenced: &Sequenced) -> Commit {
     }
     payloads.extend(payload(PRODUCERS, &sequenced.producer_changes));
     payloads.extend(payload(PASSWORDS, &sequenced.password_changes));
+    payloads.extend(payload(READERS, &sequenced.reader_changes));
     payloads.extend(payload(CARRIED, &sequenced.carried));
     let mut objects = Vec::new();
     for change in &sequenced.catalog_changes {

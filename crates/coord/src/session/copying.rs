@@ -54,7 +54,7 @@ impl Session {
                 })
             }
             CopyPlan::Subscribe { subscribe, options } => {
-                let subscription = self.subscribe(*subscribe, params)?;
+                let subscription = self.subscribe(*subscribe, params).await?;
                 let columns = subscription.desc.arity();
                 Ok(Outcome::CopyOut {
                     columns,
@@ -123,10 +123,7 @@ impl Session {
         }
         self.note_activity(None);
         let left_out = if copy.single { self.left_out } else { 0 };
-        Ok(format!(
-            "COPY {}",
-            copy.state.count().saturating_sub(left_out)
-        ))
+        Ok(format!("COPY {}", copy.state.count().saturating_sub(left_out)))
     }
 
     /// Gives a COPY up, after an error of [`Session::feed_copy`] or because the client says so.

@@ -70,6 +70,7 @@ impl Session {
             },
             Plan::Subscribe(plan) => self
                 .subscribe(plan, None)
+                .await
                 .map(|s| Source::Changes(Box::new(s))),
             _ => Err(Error::unsupported("a cursor over this statement")),
         };

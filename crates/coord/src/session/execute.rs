@@ -78,7 +78,7 @@ impl Session {
         let declared: Vec<_> = params
             .map(|(_, types)| types.iter().cloned().map(Some).collect())
             .unwrap_or_default();
-        let mut planned = self.planned(statement, &declared)?;
+        let mut planned = self.planned_in_time(statement, &declared, params).await?;
         if let Some(outcome) = self.control(&planned.plan, params).await? {
             return Ok(outcome);
         }
@@ -103,7 +103,7 @@ impl Session {
                         tokio::time::sleep(Duration::from_micros(100 * u64::from(attempt.min(50))))
                             .await;
                     }
-                    planned = self.planned(statement, &declared)?;
+                    planned = self.planned_in_time(statement, &declared, params).await?;
                 }
                 Err(error) => {
                     self.rollback();

@@ -10,10 +10,11 @@ use crate::environment::SessionEnvironment;
 use crate::error::Error;
 use crate::planning::QueryContext;
 use crate::read::Query;
+use everview_catalog::Catalog;
 use everview_expr::{Environment, RelExpr};
 use everview_repr::{RelationDesc, ScalarType, Timestamp};
 use everview_sql::plan::Plan;
-use everview_sql::{Parsed, PlanContext};
+use everview_sql::{ChangesCall, Parsed, PlanContext};
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 
@@ -34,6 +35,8 @@ pub(crate) struct Planned {
     pub plan: Plan,
     /// The type of each parameter.
     pub params: Vec<ScalarType>,
+    /// Calls of everview.changes that are to be filled in.
+    pub changes: Vec<ChangesCall>,
     /// What the client declared of them.
     declared: Vec<Option<ScalarType>>,
     /// The version of the catalog, the search path and the time zone that it holds for.
@@ -49,6 +52,21 @@ impl Planned {
     /// The columns of a query's rows, shared.
     pub fn desc(&self, desc: &RelationDesc) -> Arc<RelationDesc> {
         self.desc.get_or_init(|| Arc::new(desc.clone())).clone()
+    }
+
+    /// The same with another plan, in which nothing is to be filled in.
+    pub fn with_plan(&self, plan: Plan) -> Planned {
+        Planned {
+            plan,
+            params: self.params.clone(),
+            changes: Vec::new(),
+            declared: self.declared.clone(),
+            version: self.version,
+            search_path: self.search_path.clone(),
+            time_zone: self.time_zone.clone(),
+            desc: OnceLock::new(),
+            query: Mutex::new(None),
+        }
     }
 }
 
@@ -120,6 +138,21 @@ impl Session {
         if kept && let Some(planned) = statement.planned.lock().as_ref().filter(fits) {
             return Ok(planned.clone());
         }
+        let planned = self.plan_in(statement, declared, catalog)?;
+        if kept {
+            *statement.planned.lock() = Some(planned.clone());
+        }
+        Ok(planned)
+    }
+
+    /// The plan of a statement with the names of a catalog.
+    pub(super) fn plan_in(
+        &self,
+        statement: &Statement,
+        declared: &[Option<ScalarType>],
+        catalog: &Catalog,
+    ) -> Result<Arc<Planned>, Error> {
+        let time_zone = self.settings.time_zone();
         let context = PlanContext {
             catalog,
             search_path: &self.settings.search_path(&self.entry.user),
@@ -127,22 +160,22 @@ impl Session {
             params: declared,
             environment: None,
         };
-        let everview_sql::Planned { plan, param_types } =
-            everview_sql::plan(&statement.parsed, &context)?;
-        let planned = Arc::new(Planned {
+        let everview_sql::Planned {
+            plan,
+            param_types,
+            changes,
+        } = everview_sql::plan(&statement.parsed, &context)?;
+        Ok(Arc::new(Planned {
             plan,
             params: param_types,
+            changes,
             declared: declared.to_vec(),
             version: catalog.version(),
             time_zone: time_zone.to_string(),
-            search_path: search_path.to_string(),
+            search_path: self.settings.search_path_text().to_string(),
             desc: OnceLock::new(),
             query: Mutex::new(None),
-        });
-        if kept {
-            *statement.planned.lock() = Some(planned.clone());
-        }
-        Ok(planned)
+        }))
     }
 
     /// The compiled query of a statement, the kept one if it still holds.

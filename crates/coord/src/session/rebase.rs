@@ -63,6 +63,7 @@ impl Session {
             && transaction.reads.is_blind()
             && transaction.catalog_changes.is_empty()
             && transaction.passwords.is_empty()
+            && transaction.acknowledged.is_empty()
     }
 
     /// The same rows sent by a transaction that begins now.

@@ -10,6 +10,7 @@ use crate::planning::QueryContext;
 use crate::read::finish::{self, Finish};
 use crate::read::{Answer, Interrupt, Served};
 use crate::transaction::Transaction;
+use crate::travel;
 use everview_expr::{RelExpr, ScalarExpr};
 use everview_repr::{Datum, Diff, Row, RowArena, SqlState, Timestamp};
 use everview_sql::plan::{CopyPlan, Plan, SelectPlan};
@@ -46,8 +47,9 @@ impl Session {
             }
             Plan::Explain(explain) => self.explain(explain.clone(), params),
             Plan::Verify(plan) => self.verify(plan, params).await,
+            Plan::Reader { call, desc } => self.call_reader(call, desc, params),
             Plan::Subscribe(plan) => {
-                let subscription = self.subscribe(plan.clone(), params)?;
+                let subscription = self.subscribe(plan.clone(), params).await?;
                 Ok(Outcome::Subscribe(Box::new(subscription)))
             }
             Plan::Insert(plan) => self.insert(plan, planned, params).await,
@@ -130,6 +132,10 @@ impl Session {
                 params,
             };
             let query = self.compiled(planned, expr, &context, &state, as_of)?;
+            let _log = match query.reads_log() {
+                true => Some(travel::history(&self.shared, self).await?),
+                false => None,
+            };
             (context.read(&query, as_of, finish, self).await?, query)
         };
         let owed = self.owed_sleep.swap(0, Ordering::Relaxed);
@@ -160,14 +166,21 @@ impl Session {
         planned: Option<&Planned>,
         params: Params<'_>,
     ) -> Result<Vec<Row>, Error> {
-        let as_of = match &plan.as_of {
-            None => self.transaction()?.snapshot,
-            Some(expr) => self.as_of(expr, params)?,
-        };
         let finish = self.finish(plan, params)?;
-        let rows = self
-            .read_as_of(&plan.expr, planned, params, as_of, Some(&finish))
-            .await?;
+        let past = self.past.clone().filter(|_| plan.as_of.is_some());
+        let as_of = match &past {
+            None => self.transaction()?.snapshot,
+            Some(past) => past.as_of,
+        };
+        let rows = match past {
+            Some(past) if !self.remembers(&past, &plan.depends_on)? => {
+                self.select_past(plan, params, &past).await?
+            }
+            _ => {
+                self.read_as_of(&plan.expr, planned, params, as_of, Some(&finish))
+                    .await?
+            }
+        };
         finish.apply(rows)
     }
 
@@ -249,10 +262,11 @@ fn verb(plan: &Plan) -> &'static str {
         Plan::CreateTable(_) => "CREATE TABLE",
         Plan::CreateView(_) => "CREATE VIEW",
         Plan::CreateIndex(_) => "CREATE INDEX",
+        Plan::CreateOutside(_) => "CREATE",
         Plan::Drop { .. } => "DROP",
         Plan::Comment { .. } => "COMMENT",
         Plan::AlterRole(_) => "ALTER ROLE",
+        Plan::Reader { .. } => "an acknowledgement",
         _ => "ALTER",
     }
 }
-        Plan::CreateOutside(_) => "CREATE",

@@ -96,6 +96,7 @@ impl Session {
                     self.settings.reset_all(false)?;
                     self.prepared.clear();
                     self.cursors.clear();
+                    self.history = None;
                 }
                 done(&format!("DISCARD {what}"))
             }
@@ -271,7 +272,7 @@ impl Session {
         let text = |name: &str| Some(RelationDesc::new([(name, ScalarType::Text.not_null())]));
         Ok(match plan {
             Plan::Select(select) => Some(select.desc.clone()),
-            Plan::Producer { desc, .. } => Some(desc.clone()),
+            Plan::Producer { desc, .. } | Plan::Reader { desc, .. } => Some(desc.clone()),
             Plan::Explain(_) => text("QUERY PLAN"),
             Plan::Verify(_) => Some(VerifyPlan::desc()),
             Plan::Subscribe(s) => Some(crate::subscribe::subscription_desc(&s.desc, s.progress)),

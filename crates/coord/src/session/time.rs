@@ -3,21 +3,17 @@
 use super::Session;
 use super::run::Params;
 use crate::error::Error;
+use crate::travel;
 use everview_expr::ScalarExpr;
 use everview_repr::{Datum, RowArena, ScalarType, SqlState, Timestamp};
 
 impl Session {
-    /// The timestamp of an AS OF clause: microseconds, or a point in time.
+    /// The timestamp of the AS OF of a VERIFY, which memory must show.
     pub(super) fn as_of(&self, expr: &ScalarExpr, params: Params<'_>) -> Result<Timestamp, Error> {
-        let at = self.constant(expr, params, |datum| {
-            as_timestamp(datum, &self.input_formatting())
-        })?;
-        let now = self.shared.now();
-        let oldest = Timestamp(now.0.saturating_sub(self.shared.options.history));
-        let oldest = oldest.max(self.shared.tables.store().since());
+        let at = self.time(expr, params)?;
+        let (oldest, now) = (travel::oldest(&self.shared), self.shared.now());
         if at > now {
-            let message = format!("AS OF {at} is in the future: the newest timestamp is {now}");
-            return Err(Error::new(SqlState::INVALID_PARAMETER_VALUE, message));
+            return Err(travel::in_the_future(at, now));
         }
         if at < oldest {
             let message =

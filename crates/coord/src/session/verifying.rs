@@ -9,7 +9,6 @@ use crate::verify::{self, Contents};
 use everview_catalog::{Object, ObjectKind};
 use everview_dataflow::TableReader;
 use everview_expr::{Id, RelExpr, RelationType};
-use everview_optimize::lowering::Indexes;
 use everview_optimize::physical::DataflowPlan;
 use everview_repr::{Datum, GlobalId, RelationDesc, Row, SqlState, Timestamp};
 use everview_sql::plan::VerifyPlan;
@@ -46,7 +45,7 @@ impl Session {
             }
         };
         let objects: Vec<_> = state.catalog.objects().filter(wanted).cloned().collect();
-        let history = verify::history(&self.shared, as_of, self).await?;
+        let history = verify::history(&self.shared, self).await?;
         let mut rows = Vec::with_capacity(objects.len());
         let mut broken = Vec::new();
         for object in &objects {
@@ -80,7 +79,7 @@ impl Session {
         self.notice(ClientNotice {
             severity: "NOTICE",
             code: SqlState::SUCCESSFUL_COMPLETION,
-            message: format!("{} commits were read from the log", history.commits),
+            message: format!("{} commits were read from the log", history.size().commits),
             detail: None,
         });
         if !broken.is_empty() {
@@ -130,9 +129,7 @@ impl Session {
         };
         let desc = state.catalog.get(view).and_then(|o| o.desc());
         let desc = desc.ok_or_else(|| Error::internal("a view without columns"))?;
-        let expr = context.inline(get(view, &desc))?;
-        let optimized = context.optimize_resolved(expr)?;
-        context.physical_over(&optimized.expr, desc, &Indexes::new())
+        context.over_tables(get(view, &desc), desc)
     }
 }
 

@@ -86,7 +86,12 @@ pub struct Client<'s> {
     pub session: Session,
 }
 
-impl Client<'_> {
+impl<'s> Client<'s> {
+    /// Another session of the same server.
+    pub fn another(&self) -> Client<'s> {
+        self.server.connect()
+    }
+
     /// The last statement's rows as text, NULL as `NULL`.
     pub fn try_query(&mut self, sql: &str) -> Result<Vec<Vec<String>>, Error> {
         let statements = self.session.parse(sql)?;

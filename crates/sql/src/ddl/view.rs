@@ -29,6 +29,9 @@ impl Planner<'_> {
             self.maintained = Some("a maintained view");
         }
         let (rel, mut desc) = self.subquery(query, &Env::EMPTY)?;
+        if !self.changes.is_empty() {
+            return Err(PlanError::unsupported("everview.changes in a view"));
+        }
         if !self.params.is_empty() {
             return Err(PlanError::new(
                 SqlState::UNDEFINED_PARAMETER,
@@ -66,10 +69,10 @@ impl Planner<'_> {
                     let message = format!("view \"{}\" would read itself", old.name);
                     return Err(PlanError::new(SqlState::INVALID_OBJECT_DEFINITION, message));
                 }
+                self.refuse_under_sinks(old.id)?;
                 Some(old.id)
             }
             _ => None,
-                self.refuse_under_sinks(old.id)?;
         };
         let view = View {
             sql: stored_text(sql, *start, &self.mentions),

@@ -170,6 +170,13 @@ impl Input<'_> {
         }
         let name = self.name()?;
         let columns = self.column_list()?;
+        if self.is(0, "with") && self.is(2, "retain") {
+            return Err(PlanError::unsupported("RETAIN HISTORY of one relation")
+                .with_hint(
+                    "The server's --history is for all; any older time is read from the log.",
+                )
+                .at(self.position()));
+        }
         if self.is(0, "with") {
             return Err(PlanError::unsupported("WITH options of a view").at(self.position()));
         }
@@ -287,6 +294,9 @@ impl Input<'_> {
                 "table" => ObjectType::Table,
                 "view" => ObjectType::View,
                 "index" => ObjectType::Index,
+                "secret" => ObjectType::Secret,
+                "connection" => ObjectType::Connection,
+                "sink" => ObjectType::Sink,
                 _ => ObjectType::Schema,
             },
         )
@@ -295,9 +305,6 @@ impl Input<'_> {
     fn other_object(&self, verb: &str) -> PlanError {
         match self.peek(0) {
             Token::Word(word)
-                "secret" => ObjectType::Secret,
-                "connection" => ObjectType::Connection,
-                "sink" => ObjectType::Sink,
                 if word.quote_style.is_none()
                     && word.keyword != sqlparser::keywords::Keyword::NoKeyword =>
             {
@@ -471,8 +478,8 @@ pub(crate) fn tag(kind: ObjectType) -> &'static str {
         ObjectType::MaterializedView => "MATERIALIZED VIEW",
         ObjectType::Index => "INDEX",
         ObjectType::Schema => "SCHEMA",
-    }
-}
         ObjectType::Secret => "SECRET",
         ObjectType::Connection => "CONNECTION",
         ObjectType::Sink => "SINK",
+    }
+}

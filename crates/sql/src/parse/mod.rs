@@ -9,8 +9,8 @@ mod copy;
 pub(crate) mod ddl;
 mod input;
 mod like;
-mod own_options;
 pub(crate) mod outside;
+mod own_options;
 mod query;
 mod rewrite;
 mod role;
@@ -62,6 +62,11 @@ impl Parsed {
         )
     }
 
+    /// The statement, for a look at its outermost parts.
+    pub(crate) fn statement(&self) -> Option<&Statement> {
+        self.statement.statement.as_ref()
+    }
+
     /// Runs over the statement, with a stack that its depth asks for.
     pub(crate) fn with_statement<T>(
         &self,
@@ -102,14 +107,14 @@ fn parse_one(
         input.end()?;
         let sql = match &statement {
             Statement::AlterRole(plan) => Arc::from(plan.shown()),
+            Statement::CreateSecret(create) => Arc::from(create.shown()),
+            Statement::CreateConnection(create) => Arc::from(create.shown()),
             _ => Arc::from(sql),
         };
         let statement = Arc::new(Deep {
             statement: Some(statement),
             chain,
         });
-            Statement::CreateSecret(create) => Arc::from(create.shown()),
-            Statement::CreateConnection(create) => Arc::from(create.shown()),
         Ok::<_, PlanError>((statement, sql))
     })?;
     Ok(Parsed {
@@ -152,6 +157,11 @@ fn with_text<A, T>(
         input.end()?;
         f(&ast, &marks)
     })
+}
+
+/// The name that a text is.
+pub(crate) fn name(text: &str) -> Result<crate::names::Name, PlanError> {
+    with_text(text, |input| input.name(), |name, _| Ok(name.clone()))
 }
 
 /// The tokens of a stored text, for showing it.

@@ -55,7 +55,7 @@ impl Input<'_> {
         Ok(Statement::Subscribe(Box::new(self.subscribe()?)))
     }
 
-    /// `SUBSCRIBE [TO] name | (query) [WITH (...)] [AS OF t] [UP TO t]`.
+    /// `SUBSCRIBE [TO] name | (query) [WITH (...)] [AS OF t | FROM READER 'name'] [UP TO t]`.
     pub(super) fn subscribe(&mut self) -> Result<Subscribe, PlanError> {
         self.parser.advance_token();
         self.take(&["to"]);
@@ -77,6 +77,7 @@ impl Input<'_> {
             snapshot: true,
             progress: false,
             as_of: None,
+            reader: None,
             up_to: None,
         };
         if self.take(&["with"]) {
@@ -84,6 +85,9 @@ impl Input<'_> {
         }
         if self.take(&["as", "of"]) {
             subscribe.as_of = Some(Box::new(self.expr()?));
+        }
+        if subscribe.as_of.is_none() && self.take(&["from", "reader"]) {
+            subscribe.reader = Some(self.string()?);
         }
         if self.take(&["up", "to"]) {
             subscribe.up_to = Some(Box::new(self.expr()?));

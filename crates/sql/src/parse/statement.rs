@@ -30,10 +30,10 @@ pub(crate) enum Statement {
     },
     CreateView(CreateView),
     CreateIndex(CreateIndex),
-    Drop(Drop),
     CreateSecret(CreateSecret),
     CreateConnection(CreateConnection),
     CreateSink(CreateSink),
+    Drop(Drop),
     DropProducer {
         names: Vec<Ident>,
         if_exists: bool,
@@ -136,10 +136,10 @@ pub(crate) enum ObjectType {
     MaterializedView,
     Index,
     Schema,
-}
     Secret,
     Connection,
     Sink,
+}
 
 /// DROP.
 #[derive(Clone, Debug)]
@@ -208,6 +208,7 @@ pub(crate) struct Subscribe {
     pub snapshot: bool,
     pub progress: bool,
     pub as_of: Option<Box<Expr>>,
+    pub reader: Option<String>,
     pub up_to: Option<Box<Expr>>,
 }
 

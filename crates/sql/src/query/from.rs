@@ -248,6 +248,12 @@ impl Planner<'_> {
         if let Some(error) = crate::producers::misplaced(&full) {
             return Err(error);
         }
+        if crate::travel::is_changes(&full) {
+            if ordinality {
+                return Err(PlanError::unsupported("WITH ORDINALITY of everview.changes"));
+            }
+            return self.changes_item(&full, args, alias);
+        }
         let mut exprs = Vec::new();
         for arg in args {
             match arg {
@@ -406,7 +412,7 @@ fn derived(
 }
 
 /// A function's rows under its alias: one column takes the alias's name.
-fn function_names(
+pub(crate) fn function_names(
     rel: HirRel,
     mut desc: RelationDesc,
     single: bool,
