@@ -186,6 +186,11 @@ impl Object {
         match &self.kind {
             ObjectKind::View(view) | ObjectKind::MaterializedView(view) => view.depends_on.clone(),
             ObjectKind::Index(index) => [index.on].into(),
+            ObjectKind::Sink(sink) => [sink.from, sink.connection].into(),
+            ObjectKind::Connection(connection) => match connection.password {
+                Some(Password::Secret(secret)) => [secret].into(),
+                _ => BTreeSet::new(),
+            },
             _ => BTreeSet::new(),
         }
     }
@@ -198,16 +203,14 @@ impl Object {
             ObjectKind::View(_) => "view",
             ObjectKind::MaterializedView(_) => "materialized view",
             ObjectKind::Index(_) => "index",
+            ObjectKind::Secret(_) => "secret",
+            ObjectKind::Connection(_) => "connection",
+            ObjectKind::Sink(_) => "sink",
         }
     }
 }
 
 impl Table {
-            ObjectKind::Sink(sink) => [sink.from, sink.connection].into(),
-            ObjectKind::Connection(connection) => match connection.password {
-                Some(Password::Secret(secret)) => [secret].into(),
-                _ => BTreeSet::new(),
-            },
     /// Its rows' description: unique keys without nullable columns are keys.
     pub fn desc(&self, id: GlobalId) -> RelationDesc {
         let mut desc =
@@ -220,9 +223,6 @@ impl Table {
                 && columns.iter().all(|&c| !self.columns[c].ty.nullable)
             {
                 let mut key = columns.to_vec();
-            ObjectKind::Secret(_) => "secret",
-            ObjectKind::Connection(_) => "connection",
-            ObjectKind::Sink(_) => "sink",
                 key.sort_unstable();
                 desc.keys.push(key);
             }

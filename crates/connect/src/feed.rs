@@ -7,7 +7,7 @@ use crate::target::{Batch, Update};
 use everview_coord::sinks::SinkDesc;
 use everview_coord::subscribe::Subscription;
 use everview_coord::{Coordinator, Error, Outcome, Session, SessionOptions};
-use everview_repr::{Datum, Row, SqlState, Timestamp};
+use everview_repr::{Diff, Row, SqlState, Timestamp};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -21,6 +21,7 @@ pub(crate) struct Feed {
     subscription: Subscription,
     /// What ended it, once what came before is taken.
     failed: Option<Error>,
+    /// The last change's time and place.
     last: (Timestamp, u64),
 }
 
@@ -50,8 +51,8 @@ impl Feed {
         };
         let mut session = Session::open(coordinator, options)?;
         let from = match after {
-            None => "WITH (PROGRESS)".to_string(),
-            Some(after) => format!("WITH (PROGRESS, SNAPSHOT = false) AS OF {}", after.0),
+            None => String::new(),
+            Some(after) => format!("WITH (SNAPSHOT = false) AS OF {}", after.0),
         };
         let statements = session.parse(&format!("SUBSCRIBE ({}) {from}", sink.query))?;
         let [statement] = statements.as_slice() else {
@@ -73,57 +74,56 @@ impl Feed {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        let mut updates = Vec::new();
-        let rows = tokio::select! {
-            rows = self.subscription.next() => rows?,
+        let mut batch = tokio::select! {
+            changes = self.subscription.next_changes() => {
+                let changes = changes?.ok_or_else(ended)?;
+                self.batch(changes.updates, changes.upper)
+            }
             () = self.session.terminated() => {
                 return Err(Error::new(SqlState::ADMIN_SHUTDOWN, "the sink's session was ended"));
             }
         };
-        let mut upto = self.take(rows, &mut updates)?;
-        while updates.len() < ENOUGH_ROWS {
-            match self.subscription.next().now_or_never() {
+        while batch.updates.len() < ENOUGH_ROWS {
+            match self.subscription.next_changes().now_or_never() {
                 None => break,
-                Some(Ok(rows)) => upto = self.take(rows, &mut updates)?.max(upto),
+                Some(Ok(changes)) => {
+                    let changes = changes.ok_or_else(ended)?;
+                    let more = self.batch(changes.updates, changes.upper);
+                    batch.updates.extend(more.updates);
+                    batch.upto = more.upto;
+                }
                 Some(Err(error)) => {
                     self.failed = Some(error);
                     break;
                 }
             }
         }
-        Ok(Batch { updates, upto })
+        Ok(batch)
     }
 
-    /// Takes rows as SUBSCRIBE gives them, which end with one of progress; gives the last timestamp that is complete.
-    fn take(
-        &mut self,
-        rows: Option<Vec<Row>>,
-        updates: &mut Vec<Update>,
-    ) -> Result<Timestamp, Error> {
-        let rows = rows.ok_or_else(|| Error::internal("a subscription without end has ended"))?;
-        let mut upto = Timestamp::MIN;
-        for row in &rows {
-            let mut datums = row.iter();
-            let time = datums.next().and_then(|d| d.as_numeric()?.to_i64().ok());
-            let time = time.and_then(|t| u64::try_from(t).ok()).map(Timestamp);
-            match (time, datums.next(), datums.next()) {
-                (Some(time), Some(Datum::Bool(true)), _) => upto = time.previous(),
-                (Some(time), Some(Datum::Bool(false)), Some(Datum::Int64(diff))) => {
-                    let position = match self.last {
-                        (last, position) if last == time => position + 1,
-                        _ => 0,
-                    };
-                    self.last = (time, position);
-                    updates.push(Update {
-                        time,
-                        position,
-                        diff,
-                        row: Row::pack(datums),
-                    });
-                }
-                _ => return Err(Error::internal("a subscription's row cannot be read")),
-            }
+    /// Changes of times that are closed, with their places.
+    fn batch(&mut self, changes: Vec<(Row, Timestamp, Diff)>, upper: Timestamp) -> Batch {
+        let mut updates = Vec::with_capacity(changes.len());
+        for (row, time, diff) in changes {
+            let position = match self.last {
+                (last, position) if last == time => position + 1,
+                _ => 0,
+            };
+            self.last = (time, position);
+            updates.push(Update {
+                time,
+                position,
+                diff,
+                row,
+            });
         }
-        Ok(upto)
+        Batch {
+            updates,
+            upto: upper.previous(),
+        }
     }
+}
+
+fn ended() -> Error {
+    Error::internal("a subscription without end has ended")
 }

@@ -7,8 +7,8 @@ mod alter_table;
 mod constraints;
 mod drop;
 mod index;
-mod own_options;
 mod outside;
+mod own_options;
 mod table;
 mod view;
 
