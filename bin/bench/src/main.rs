@@ -13,6 +13,7 @@ mod postgres;
 mod session;
 mod sink;
 mod slt;
+mod transfers;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -47,6 +48,8 @@ enum Command {
     Sink(sink::Arguments),
     /// Run sqllogictest files on PostgreSQL 15, to check the files and the runner.
     Slt(slt::Arguments),
+    /// Write transfers between accounts while others read, and check that no state in between is ever seen.
+    Transfers(transfers::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -85,6 +88,10 @@ fn run(command: Command) -> Result<bool, Box<dyn std::error::Error>> {
         }
         Command::Sink(arguments) => runtime()?.block_on(sink::run(&arguments, &mut io::stdout())),
         Command::Slt(arguments) => slt::run(&arguments, &mut io::stdout()),
+        Command::Transfers(arguments) => {
+            let result = runtime()?.block_on(transfers::run(&arguments, &mut io::stdout()));
+            result.map_err(|error| -> Box<dyn std::error::Error> { error })
+        }
     }
 }
 

@@ -140,7 +140,8 @@ async fn random_cases(
     } = count;
     writeln!(out, "{unsupported} views refused by name").map_err(report)?;
     writeln!(out, "{agreed} passed, {failed} failed").map_err(report)?;
-    Ok(failed == 0)
+    // Most is compared, or it shows nothing.
+    Ok(failed == 0 && unsupported * 10 <= agreed)
 }
 
 /// Comparisons so far.

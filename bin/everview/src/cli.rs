@@ -113,6 +113,16 @@ pub struct Server {
         value_parser = duration
     )]
     pub producer_retention: std::time::Duration,
+    /// How often the views' digests are written to the log, for VERIFY, as 60s or 500ms
+    #[arg(
+        long,
+        global = true,
+        env = "EVERVIEW_CHECKPOINT_INTERVAL",
+        default_value = "60s",
+        value_name = "TIME",
+        value_parser = duration
+    )]
+    pub checkpoint_interval: std::time::Duration,
     /// Write the address that was taken to this file once connections are accepted
     #[arg(
         long,
@@ -147,20 +157,21 @@ fn size(text: &str) -> Result<u64, String> {
     }
 }
 
-/// A time with one of Postgres's units: s, min, h, d.
+/// A time with one of Postgres's units: ms, s, min, h, d.
 fn duration(text: &str) -> Result<std::time::Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
-        "s" => 1,
-        "min" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        unit => return Err(format!("{unit:?} is none of s, min, h, d")),
+        "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        unit => return Err(format!("{unit:?} is none of ms, s, min, h, d")),
     };
     let number: u64 = (digits.trim().parse()).map_err(|e| format!("{digits:?}: {e}"))?;
     match number.checked_mul(unit) {
         None | Some(0) => Err(format!("{text:?} is out of range")),
-        Some(seconds) => Ok(std::time::Duration::from_secs(seconds)),
+        Some(millis) => Ok(std::time::Duration::from_millis(millis)),
     }
 }
 

@@ -51,8 +51,8 @@ pub fn open(options: &Server, data_dir: &Path) -> Result<Coordinator, Box<dyn Er
         workers: usize::from(options.workers),
         no_hydrate: options.no_hydrate,
         memory_limit: options.memory_limit,
-        producer_retention: u64::try_from(options.producer_retention.as_micros())
-            .unwrap_or(u64::MAX),
+        producer_retention: micros(options.producer_retention),
+        checkpoint_period: micros(options.checkpoint_interval),
         secret_key: secret_key(),
         ..Options::default()
     };
@@ -64,6 +64,10 @@ pub fn open(options: &Server, data_dir: &Path) -> Result<Coordinator, Box<dyn Er
 fn secret_key() -> Option<Secret> {
     let given = std::env::var("EVERVIEW_SECRET_KEY").ok();
     given.filter(|key| !key.is_empty()).map(Secret::new)
+}
+
+fn micros(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Refuses to listen where strangers could connect as long as no role has a password.

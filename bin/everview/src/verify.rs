@@ -59,10 +59,11 @@ pub fn run(mut options: Server, arguments: &Verify) -> Result<bool, Box<dyn Erro
                         _,
                         count,
                         digest,
+                        checkpoints,
                         Datum::Text(result),
                     ] = row.unpack().as_slice()
                     {
-                        serve::say(&line(name, kind, count, digest, result));
+                        serve::say(&line(name, kind, count, digest, checkpoints, result));
                     }
                 }
                 serve::say(&format!("{} objects verified", rows.len()));
@@ -79,11 +80,20 @@ pub fn run(mut options: Server, arguments: &Verify) -> Result<bool, Box<dyn Erro
     })
 }
 
-fn line(name: &str, kind: &str, count: &Datum<'_>, digest: &Datum<'_>, result: &str) -> String {
-    match (count, digest) {
-        (Datum::Int64(count), Datum::Text(digest)) => {
-            format!("{kind} {name}: {result}, {count} rows, digest {digest}")
-        }
-        _ => format!("{kind} {name}: {result}"),
+fn line(
+    name: &str,
+    kind: &str,
+    count: &Datum<'_>,
+    digest: &Datum<'_>,
+    checkpoints: &Datum<'_>,
+    result: &str,
+) -> String {
+    let mut line = format!("{kind} {name}: {result}");
+    if let (Datum::Int64(count), Datum::Text(digest)) = (count, digest) {
+        line += &format!(", {count} rows, digest {digest}");
     }
+    if let Datum::Int64(checkpoints) = checkpoints {
+        line += &format!(", {checkpoints} checkpoints");
+    }
+    line
 }

@@ -8,6 +8,9 @@
 //! The catalog is a function of the log: every object is one row of the system collection
 //! [`catalog::CATALOG_COLLECTION`]. It knows no sessions, no planning and no storage.
 
+// The order in which a hash map gives its entries must not reach a plan.
+#![warn(clippy::iter_over_hash_type)]
+
 pub mod builtin;
 pub mod catalog;
 mod keywords;

@@ -35,6 +35,8 @@ pub struct Options {
     pub history: u64,
     /// Microseconds after which a producer that was not used may be forgotten.
     pub producer_retention: u64,
+    /// Microseconds between two checkpoints of the views' digests.
+    pub checkpoint_period: u64,
     /// Build no views at start.
     pub no_hydrate: bool,
     /// Under what connections' secrets are encrypted; without it, a file of the data folder.
@@ -54,6 +56,7 @@ impl Default for Options {
             workers: 1,
             history: 60_000_000,
             producer_retention: 30 * 86_400_000_000,
+            checkpoint_period: 60_000_000,
             no_hydrate: false,
             secret_key: None,
             memory_limit: None,
@@ -154,6 +157,19 @@ impl std::fmt::Debug for Shared {
         f.debug_struct("Shared")
             .field("options", &self.options)
             .finish_non_exhaustive()
+    }
+}
+
+impl SnapshotGuard {
+    /// Another one that keeps the same readable.
+    pub fn again(&self) -> SnapshotGuard {
+        if let Some(shared) = self.shared.upgrade() {
+            *shared.snapshots.lock().entry(self.timestamp).or_insert(0) += 1;
+        }
+        SnapshotGuard {
+            shared: self.shared.clone(),
+            timestamp: self.timestamp,
+        }
     }
 }
 
@@ -455,7 +471,10 @@ impl Shared {
             return;
         }
         let mut replaced = None;
-        if let Export::Index { id, arrangements } = &desc.export {
+        if let Export::Index {
+            id, arrangements, ..
+        } = &desc.export
+        {
             replaced = self.dataflows.lock().insert(*id, desc.id);
             let state = self.state.load();
             let on = match state.catalog.get(*id).map(|o| &o.kind) {

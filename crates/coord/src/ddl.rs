@@ -6,7 +6,7 @@ use crate::planning::QueryContext;
 use everview_catalog::catalog::Change;
 use everview_catalog::object::{Index, IndexKey, Table, View};
 use everview_catalog::{Catalog, Object, ObjectKind};
-use everview_dataflow::{DataflowDesc, Export};
+use everview_dataflow::{DataflowDesc, Export, Tally};
 use everview_expr::{Id, RelExpr, RelationType, ScalarExpr};
 use everview_optimize::physical::Arrangement;
 use everview_repr::{GlobalId, RelationDesc, Timestamp};
@@ -14,7 +14,12 @@ use everview_sql::plan::{CreateIndexPlan, CreateTablePlan, CreateViewPlan};
 use std::sync::Arc;
 
 /// A new object.
-pub(crate) fn object(id: GlobalId, schema: Option<GlobalId>, name: String, kind: ObjectKind) -> Object {
+pub(crate) fn object(
+    id: GlobalId,
+    schema: Option<GlobalId>,
+    name: String,
+    kind: ObjectKind,
+) -> Object {
     Object {
         id,
         schema,
@@ -316,6 +321,10 @@ pub(crate) fn dataflow(
         export: Export::Index {
             id,
             arrangements: vec![arrangement],
+            tally: match &object.kind {
+                ObjectKind::MaterializedView(_) => Some(Arc::new(Tally::new([]))),
+                _ => None,
+            },
         },
     }))
 }

@@ -8,6 +8,7 @@ use everview_catalog::object::View;
 use everview_catalog::{Catalog, ObjectKind};
 use everview_dataflow::TableReader;
 use everview_expr::Environment;
+use everview_repr::datetime::{self, Zone};
 use everview_repr::{
     ColumnType, Datum, EvalError, GlobalId, RelationDesc, Row, SqlState, Timestamp, array,
 };
@@ -60,8 +61,11 @@ impl Environment for SessionEnvironment {
             return Ok(result);
         }
         Ok(match function {
-            "now" | "transaction_timestamp" | "current_timestamp" => {
+            "now" | "transaction_timestamp" => {
                 Row::pack([Datum::TimestampTz(self.transaction_start)])
+            }
+            "current_timestamp" | "current_date" | "localtimestamp" | "localtime" | "age" => {
+                self.started(function, args)?
             }
             "statement_timestamp" => Row::pack([Datum::TimestampTz(self.statement_start)]),
             "clock_timestamp" => {
@@ -85,7 +89,8 @@ impl Environment for SessionEnvironment {
             }
             "version" => text(&version()),
             "pg_backend_pid" => Row::pack([Datum::Int32(self.pid)]),
-            "pg_postmaster_start_time" => {
+            "current_query" => text(&self.query()),
+            "pg_postmaster_start_time" | "pg_conf_load_time" => {
                 let started = self.shared.upgrade().map_or(0, |s| s.started);
                 Row::pack([Datum::TimestampTz(started)])
             }
@@ -128,6 +133,43 @@ impl Environment for SessionEnvironment {
 }
 
 impl SessionEnvironment {
+    /// What the transaction's start is in the session's time zone.
+    fn started(&self, function: &str, args: &[Datum<'_>]) -> Result<Row, EvalError> {
+        const DAY: i64 = 86_400_000_000;
+        let setting = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("timezone");
+        let setting = self.settings.iter().find(setting);
+        let zone = Zone::parse_setting(setting.map_or("UTC", |(_, value)| value))?;
+        let start = self.transaction_start;
+        let local = zone.to_local(start)?;
+        let midnight = local.div_euclid(DAY) * DAY;
+        let rounded = |micros: i64| match args.first() {
+            Some(Datum::Int32(digits @ 0..=6)) => {
+                let unit = 10_i64.pow(6 - *digits as u32);
+                (micros + unit / 2).div_euclid(unit) * unit
+            }
+            _ => micros,
+        };
+        Ok(Row::pack([match (function, args.first()) {
+            ("current_timestamp", _) => Datum::TimestampTz(rounded(start)),
+            ("localtimestamp", _) => Datum::Timestamp(rounded(local)),
+            ("localtime", _) => Datum::Time(rounded(local - midnight)),
+            ("current_date", _) => Datum::Date(datetime::timestamptz_to_date(start, &zone)?),
+            (_, Some(Datum::Timestamp(then))) => Datum::Interval(datetime::age(midnight, *then)?),
+            (_, Some(Datum::TimestampTz(then))) => {
+                let midnight = zone.to_utc(midnight)?;
+                Datum::Interval(datetime::age_timestamptz(midnight, *then, &zone)?)
+            }
+            _ => Datum::Null,
+        }]))
+    }
+
+    /// The text of the session's statement.
+    fn query(&self) -> String {
+        let sessions = self.shared.upgrade();
+        let entry = sessions.and_then(|shared| shared.sessions.lock().get(&self.pid).cloned());
+        entry.map_or_else(String::new, |entry| entry.activity.lock().query.clone())
+    }
+
     fn schemas(&self) -> Vec<String> {
         let exists = |name: &&String| self.catalog.schema(name).is_some();
         self.search_path.iter().filter(exists).cloned().collect()
@@ -414,7 +456,7 @@ impl Runtime<'_> {
                 },
                 reason: status.suspended,
                 progress: status.progress,
-                lag: Some(now.next().0.saturating_sub(status.upper.0)),
+                lag: (status.hydrated).then(|| now.next().0.saturating_sub(status.upper.0)),
                 rows: status.rows,
                 bytes: status.bytes,
             },

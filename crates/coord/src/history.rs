@@ -6,6 +6,7 @@
 //!
 //! **Invariant.** Once it is complete, it has every commit that was applied: whoever is shown a commit finds it here.
 
+use crate::checkpoint::{self, Checkpoint};
 use crate::commits;
 use crate::error::Error;
 use crate::pieces::{self, Piece};
@@ -14,10 +15,11 @@ use crate::table::StoredTable;
 use everview_catalog::catalog::{CATALOG_COLLECTION, Change};
 use everview_catalog::{Catalog, Object, ObjectKind};
 use everview_dataflow::{ChangeChunks, RowChunks, TableReader};
-use everview_log::{Commit, Position, Reader};
+use everview_log::{Commit, Head, Position, Reader, Record};
 use everview_repr::{GlobalId, Timestamp};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -26,6 +28,8 @@ const STEP: u64 = 4 << 20;
 
 /// About how many rows a piece has, for progress.
 const ROWS_A_PIECE: u64 = 1 << 10;
+/// The most checkpoints of a view that it is derived for.
+const MOST_CHECKPOINTS: usize = 256;
 
 /// The log, with an index to it.
 pub(crate) struct History {
@@ -41,6 +45,8 @@ struct Index {
     pieces: BTreeMap<GlobalId, Vec<Piece>>,
     /// What each commit changes of the catalog, for those that do.
     definitions: Vec<(Timestamp, Vec<Change>)>,
+    /// What was written down of views, in the order in which it was.
+    checkpoints: BTreeMap<GlobalId, Vec<Checkpoint>>,
     /// The last definition of every table that there ever was.
     tables: BTreeMap<GlobalId, Arc<Object>>,
     /// Bytes of all that it knows of.
@@ -135,6 +141,37 @@ impl History {
         Ok(())
     }
 
+    /// Reads the log up to its head, checkpoints too, and gives the index to it.
+    ///
+    /// Errors: as of [`History::read`].
+    pub fn whole(log: Reader, head: Head, stop: &AtomicBool) -> Result<History, Error> {
+        let mut read = Index::default();
+        log.entries(&mut |entry| {
+            if stop.load(Ordering::Relaxed) {
+                return Err("stopped".into());
+            }
+            match entry.record {
+                Record::Commit(commit) => read.add(&commit, entry.position)?,
+                Record::Checkpoint(bytes) => {
+                    for checkpoint in checkpoint::decode(&bytes)? {
+                        let of = read.checkpoints.entry(checkpoint.view).or_default();
+                        of.push(checkpoint);
+                    }
+                }
+                _ => {}
+            }
+            Ok(match entry.sequence < head.sequence {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            })
+        })?;
+        Ok(History {
+            log,
+            index: RwLock::new(read),
+            complete: AtomicBool::new(true),
+        })
+    }
+
     /// Takes in the next commit.
     pub fn add(&self, commit: &Commit, position: Position) -> Result<(), Error> {
         self.index.write().add(commit, position)
@@ -221,6 +258,24 @@ impl History {
         // No other object is asked for: the rows of a table do not depend on any.
         let table = object.map(|object| StoredTable::new(&Catalog::new(), &object).map(Arc::new));
         table.transpose()
+    }
+
+    /// What a view contained up to a time, as far as it was written down by the semantics that it has: in order of time,
+    /// and of many some [`MOST_CHECKPOINTS`], as far apart as the others.
+    pub fn checkpoints(&self, view: &Object, up_to: Timestamp) -> Vec<Checkpoint> {
+        let ObjectKind::MaterializedView(definition) = &view.kind else {
+            return Vec::new();
+        };
+        let index = self.index.read();
+        let all = index.checkpoints.get(&view.id).into_iter().flatten();
+        let same = |c: &&Checkpoint| c.semantics == definition.semantics && c.at <= up_to;
+        let mut all: Vec<Checkpoint> = all.filter(same).copied().collect();
+        all.sort_by_key(|checkpoint| checkpoint.at);
+        let step = all.len().div_ceil(MOST_CHECKPOINTS).max(1);
+        // From the end: the newest one is always among them.
+        let mut some: Vec<_> = all.into_iter().rev().step_by(step).collect();
+        some.reverse();
+        some
     }
 
     /// A table's changes after one time and up to another, all at their own times.

@@ -15,6 +15,8 @@ use std::time::Duration;
 const PERIOD: Duration = Duration::from_millis(100);
 /// Looks after an end before another.
 const GRACE: u32 = 20;
+/// The least part of the limit that a view takes which is suspended for it: a small one would not help.
+const PART: u64 = 8;
 
 /// The thread; it ends when this is dropped.
 pub(crate) struct Watch {
@@ -37,17 +39,15 @@ impl Drop for Watch {
 pub(crate) fn watch(shared: &Arc<Shared>, limit: u64) -> std::io::Result<Watch> {
     let shared = Arc::downgrade(shared);
     let (stop, stopped) = channel();
-    let thread = std::thread::Builder::new()
-        .name("memory".to_string())
-        .spawn(move || {
-            let mut grace = 0;
-            while stopped.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
-                grace = match grace {
-                    0 => look(&shared, limit),
-                    more => more - 1,
-                };
-            }
-        })?;
+    let thread = crate::thread::start("memory", move || {
+        let mut grace = 0;
+        while stopped.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
+            grace = match grace {
+                0 => look(&shared, limit),
+                more => more - 1,
+            };
+        }
+    })?;
     Ok(Watch {
         stop: Some(stop),
         thread: Some(thread),
@@ -69,7 +69,7 @@ fn look(shared: &Weak<Shared>, limit: u64) -> u32 {
     );
     let error = EvalError::new(SqlState::OUT_OF_MEMORY, message)
         .with_hint("Read fewer rows at once, or raise --memory-limit.");
-    if shared.compute.shed(&error) {
+    if shared.compute.shed(&error, limit / PART) {
         tracing::warn!(held, limit, "the memory limit ended a query or a view");
         return GRACE;
     }

@@ -30,7 +30,7 @@ pub enum Outcome {
         columns: usize,
         /// What is sent.
         output: CopyOutput,
-        /// The rows behind them.
+        /// The tag; of what comes as it is read, the count is still to come.
         tag: String,
     },
     /// SUBSCRIBE as a statement: rows until the client cancels or the subscription ends.
@@ -42,6 +42,8 @@ pub enum Outcome {
 pub enum CopyOutput {
     /// These rows, in this format.
     Rows(Vec<Row>, RelationDesc, CopyOptions),
+    /// Rows as they are read, in this format.
+    Stream(crate::read::RowStream, RelationDesc, CopyOptions),
     /// Changes as they happen, in this format.
     Changes(Box<Subscription>, CopyOptions),
 }

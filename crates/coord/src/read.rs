@@ -6,7 +6,7 @@
 //! timestamp.
 //!
 //! * `access`: which index, and which of its keys; `span`: the keys with their values; `walk`: reading them.
-//! * `finish`: the outermost ORDER BY, LIMIT and OFFSET.
+//! * `scan`: some rows of a table; `finish`: the outermost ORDER BY, LIMIT and OFFSET.
 
 use crate::commits;
 use crate::coordinator::Shared;
@@ -29,10 +29,12 @@ use std::sync::Arc;
 
 pub(crate) mod access;
 pub(crate) mod finish;
+mod scan;
 mod span;
 mod walk;
 
 pub(crate) use finish::Finish;
+pub use scan::RowStream;
 pub(crate) use walk::usable;
 
 /// What a read depends on: for conflict checks at COMMIT.
@@ -73,6 +75,11 @@ impl Query {
     /// Whether it reads the log, of which an index must be at hand.
     pub fn reads_log(&self) -> bool {
         self.plan.sources.keys().any(|id| commits::is(*id))
+    }
+
+    /// The scan that it is, if it is one of a table and there is nothing left to put in.
+    pub fn scan(&self) -> Option<scan::Scan> {
+        scan::of(&self.plan).filter(|_| !self.open)
     }
 
     /// Whether a transaction has written what it reads.
@@ -189,6 +196,28 @@ impl QueryContext<'_> {
         (indexes, all)
     }
 
+    /// The rows of a query over a table that a transaction has written, if it asks for whole unique keys: the rest of
+    /// the table is not looked at, so that what others write there is no conflict.
+    pub fn read_own(
+        &self,
+        query: &Query,
+        writes: &BTreeMap<GlobalId, TableWrites>,
+        as_of: Timestamp,
+    ) -> Result<Option<Answer>, Error> {
+        let settle = Settle::new(self.params, self.environment);
+        for access in &query.accesses {
+            let Some(own) = writes.get(&access.relation) else {
+                continue;
+            };
+            let mut access = access.clone();
+            access.for_each_scalar(&mut |e| settle.one(e));
+            if let Some((rows, served)) = access.find(self.shared, as_of, Some(own))? {
+                return Ok(Some(Answer { rows, served }));
+            }
+        }
+        Ok(None)
+    }
+
     /// Reads a query as of a timestamp. `finish` is what will be asked of the answer: no more is read than it needs.
     pub async fn read(
         &self,
@@ -231,6 +260,12 @@ impl QueryContext<'_> {
             && let Some(rows) = commits::newest(&history, &plan.plan, as_of, finish)
         {
             let (rows, served) = (rows?, Served::Constant);
+            return Ok(Answer { rows, served });
+        }
+        if let Some((scan, rows)) = finish.and_then(|finish| scan::limited(&plan, finish)) {
+            let tables = self.shared.tables.clone();
+            let rows = scan.read(tables, as_of, rows, interrupt).await?;
+            let served = Served::Tables;
             return Ok(Answer { rows, served });
         }
         // One that is suspended says why, before a worker misses it.
@@ -324,9 +359,10 @@ async fn run_over(
     Ok(found.sum()?)
 }
 
-struct DropDataflow<'s> {
-    shared: &'s Shared,
-    id: everview_dataflow::DataflowId,
+/// Ends a dataflow when it is not waited for any more.
+pub(crate) struct DropDataflow<'s> {
+    pub shared: &'s Shared,
+    pub id: everview_dataflow::DataflowId,
 }
 
 impl Drop for DropDataflow<'_> {

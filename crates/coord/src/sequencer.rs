@@ -8,6 +8,7 @@
 //! **Invariant.** Nothing leaves this thread before it is durable, and whatever leaves it does so in timestamp
 //! order: store, workers and the newest readable timestamp never show a gap.
 
+use crate::checkpoint::Checkpoints;
 use crate::clock;
 use crate::coordinator::Shared;
 use crate::error::Error;
@@ -25,7 +26,8 @@ use everview_log::{Commit, LogError, Position};
 use everview_repr::{Datum, Diff, GlobalId, Row, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 mod record;
@@ -134,6 +136,7 @@ pub(crate) struct Sequencer {
     recent: VecDeque<(Timestamp, WriteSummary)>,
     /// Commits at or below this are no longer in `recent`.
     forgotten: Timestamp,
+    checkpoints: Checkpoints,
 }
 
 /// Starts the thread.
@@ -142,7 +145,9 @@ pub(crate) fn start(
     requests: Receiver<Request>,
     last: Timestamp,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
+    let period = Duration::from_micros(shared.options.checkpoint_period);
     let sequencer = Sequencer {
+        checkpoints: Checkpoints::new(period, last),
         shared,
         requests,
         last,
@@ -150,9 +155,7 @@ pub(crate) fn start(
         recent: VecDeque::new(),
         forgotten: last,
     };
-    std::thread::Builder::new()
-        .name("sequencer".to_string())
-        .spawn(move || sequencer.run())
+    crate::thread::start("sequencer", move || sequencer.run())
 }
 
 /// The most requests in one group.
@@ -160,11 +163,15 @@ const MOST_IN_GROUP: usize = 1024;
 
 impl Sequencer {
     fn run(mut self) {
-        while let Ok(request) = self.requests.recv() {
+        loop {
+            let mut next = match self.next() {
+                Ok(request) => Some(request),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             let mut group = Vec::new();
             let mut suspensions = Vec::new();
             let mut stop = false;
-            let mut next = Some(request);
             while let Some(request) = next {
                 match request {
                     Request::Commit(commit) => group.push(commit),
@@ -183,8 +190,17 @@ impl Sequencer {
                 self.suspend(object, &reason);
             }
             if stop {
-                return;
+                return self.checkpoints.finish(&self.shared, self.last);
             }
+            self.checkpoints.look(&self.shared, self.last);
+        }
+    }
+
+    /// The next request, or that it is time to see to checkpoints.
+    fn next(&self) -> Result<Request, RecvTimeoutError> {
+        match self.checkpoints.wait(self.last) {
+            Some(wait) => self.requests.recv_timeout(wait),
+            None => Ok(self.requests.recv()?),
         }
     }
 

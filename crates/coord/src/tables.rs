@@ -216,13 +216,7 @@ impl Tables {
     ) -> Result<Vec<System>, Error> {
         let timestamp = Timestamp(commit.timestamp);
         let mut system = Vec::new();
-        let own = [
-            CATALOG_COLLECTION,
-            SUSPENDED,
-            PRODUCERS,
-            PASSWORDS,
-            READERS,
-        ];
+        let own = [CATALOG_COLLECTION, SUSPENDED, PRODUCERS, PASSWORDS, READERS];
         let own = own.map(|id| u64::from(id.0));
         for payload in commit
             .payloads

@@ -10,8 +10,9 @@ use everview_repr::{Diff, GlobalId, Row, Timestamp};
 
 use crate::arrange::publish::Published;
 use crate::compute::Shared;
-use crate::export::peek::PeekSender;
+use crate::export::peek::{Peek, PeekSender};
 use crate::export::subscribe::SubscribeSink;
+use crate::export::tally::Tally;
 
 /// The identity of an installed dataflow. It is given once and never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -111,11 +112,16 @@ pub enum Export {
         id: GlobalId,
         /// How the rows are arranged; at least one.
         arrangements: Vec<Arrangement>,
+        /// What is told of its contents, if anything.
+        tally: Option<Arc<Tally>>,
     },
     /// To one reader, time by time.
     Subscribe(SubscribeSink),
     /// To one reader, once, as of the dataflow's `as_of`.
     Peek(PeekSender),
+    /// To a tally alone. The sender gets an error of the result, as a peek does, or no rows, once the dataflow has come to
+    /// its `until`.
+    Tally(PeekSender, Arc<Tally>),
 }
 
 /// What a worker does next.
@@ -157,7 +163,9 @@ pub(crate) enum Target {
         arrangements: Vec<(Arrangement, Vec<Arc<Published<i64>>>)>,
         errors: Vec<Arc<Published<i64>>>,
         key_errors: Vec<Arc<Published<i64>>>,
+        tally: Option<Arc<Tally>>,
     },
     Subscribe(SubscribeSink),
-    Peek(Arc<crate::export::peek::Peek>),
+    /// The rows too, unless a tally takes them.
+    Peek(Arc<Peek>, Option<Arc<Tally>>),
 }

@@ -18,6 +18,7 @@ use crate::command::{
 };
 use crate::export::peek::Peek;
 use crate::export::reader::IndexReader;
+use crate::export::tally::Tally;
 use crate::health::{FailureHook, Health};
 use crate::worker;
 
@@ -37,6 +38,17 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Times below this are complete.
+    fn upper(&self) -> Timestamp {
+        let uppers = self.uppers.iter();
+        Timestamp(
+            uppers
+                .map(|upper| upper.load(Ordering::Acquire))
+                .min()
+                .unwrap_or(0),
+        )
+    }
+
     /// Bytes that its operators hold, without what its readers are shown.
     fn held(&self) -> u64 {
         let workers = self.held.iter();
@@ -66,16 +78,23 @@ pub struct Status {
 /// A dataflow as the handle knows it.
 struct Entry {
     shared: Arc<Shared>,
-    index: Option<(GlobalId, IndexReader)>,
+    index: Option<Index>,
     /// It reads tables elsewhere than the others.
     own_tables: bool,
+}
+
+/// What an index shows.
+struct Index {
+    id: GlobalId,
+    reader: IndexReader,
+    tally: Option<Arc<Tally>>,
 }
 
 impl Entry {
     /// Bytes that its index and its operators take.
     fn bytes(&self) -> u64 {
         let shown = self.index.as_ref();
-        shown.map_or(0, |(_, reader)| reader.size().bytes as u64) + self.shared.held()
+        shown.map_or(0, |index| index.reader.size().bytes as u64) + self.shared.held()
     }
 }
 
@@ -182,7 +201,7 @@ impl Compute {
             as_of: as_of.0,
         });
         let (target, index) = self.target(export);
-        if matches!(target, Target::Peek(_)) {
+        if matches!(target, Target::Peek(..)) {
             let mut peeks = self.peeks.lock();
             peeks.retain(|peek| peek.strong_count() > 0);
             peeks.push(Arc::downgrade(&shared));
@@ -208,14 +227,20 @@ impl Compute {
     }
 
     /// The shared side of an export.
-    fn target(&self, export: Export) -> (Target, Option<(GlobalId, IndexReader)>) {
+    fn target(&self, export: Export) -> (Target, Option<Index>) {
+        let peek = |sender| Arc::new(Peek::new(sender, self.count));
         match export {
-            Export::Peek(sender) => (Target::Peek(Arc::new(Peek::new(sender, self.count))), None),
+            Export::Peek(sender) => (Target::Peek(peek(sender), None), None),
+            Export::Tally(sender, tally) => (Target::Peek(peek(sender), Some(tally)), None),
             Export::Subscribe(sink) => {
                 sink.expect_workers(self.count);
                 (Target::Subscribe(sink), None)
             }
-            Export::Index { id, arrangements } => {
+            Export::Index {
+                id,
+                arrangements,
+                tally,
+            } => {
                 let published = || {
                     (0..self.count)
                         .map(|_| Published::new())
@@ -241,8 +266,9 @@ impl Compute {
                         arrangements,
                         errors,
                         key_errors,
+                        tally: tally.clone(),
                     },
-                    Some((id, reader)),
+                    Some(Index { id, reader, tally }),
                 )
             }
         }
@@ -263,10 +289,14 @@ impl Compute {
     }
 
     /// Ends whatever takes most memory with an error: the one-off query that holds or has read most, else the index that
-    /// takes most with its operators, shown or not. Gives false if there is nothing to end.
-    pub fn shed(&self, error: &EvalError) -> bool {
+    /// takes most with its operators, shown or not, if that is at least so many bytes. True if something is ended, or
+    /// was and has not given back yet what it held.
+    pub fn shed(&self, error: &EvalError, least: u64) -> bool {
         let peeks: Vec<Arc<Shared>> = self.peeks.lock().iter().filter_map(Weak::upgrade).collect();
         let live = |shared: &&Arc<Shared>| !shared.health.is_broken();
+        if !peeks.iter().all(|peek| live(&peek)) {
+            return true;
+        }
         let query = peeks
             .iter()
             .filter(live)
@@ -275,7 +305,7 @@ impl Compute {
             let entries = self.entries.lock();
             let indexes = entries.values().filter(|entry| live(&&entry.shared));
             let largest = indexes
-                .filter(|entry| entry.index.is_some())
+                .filter(|entry| entry.index.is_some() && entry.bytes() >= least)
                 .max_by_key(|entry| entry.bytes());
             largest.map(|entry| Arc::clone(&entry.shared))
         });
@@ -296,9 +326,8 @@ impl Compute {
             .values()
             .filter(|e| !e.own_tables && !e.shared.health.is_broken());
         let taken_in = live.map(|entry| {
-            let uppers = entry.shared.uppers.iter();
-            let upper = uppers.map(|upper| upper.load(Ordering::Acquire)).min();
-            Timestamp(upper.unwrap_or(0).saturating_sub(1).max(entry.shared.as_of))
+            let upper = entry.shared.upper();
+            upper.previous().max(Timestamp(entry.shared.as_of))
         });
         taken_in.min()
     }
@@ -335,9 +364,24 @@ impl Compute {
             .rev()
             .filter(|entry| !entry.shared.health.is_broken());
         found.find_map(|entry| match &entry.index {
-            Some((id, reader)) if *id == index => Some(reader.clone()),
+            Some(Index { id, reader, .. }) if *id == index => Some(reader.clone()),
             _ => None,
         })
+    }
+
+    /// The tallies of all indexes that have one and can be trusted, and up to which time each is complete.
+    pub fn tallies(&self) -> Vec<(GlobalId, Arc<Tally>, Timestamp)> {
+        let entries = self.entries.lock();
+        let live = entries.values().filter(|e| !e.shared.health.is_broken());
+        let told = live.filter_map(|entry| {
+            let index = entry.index.as_ref()?;
+            Some((
+                index.id,
+                Arc::clone(index.tally.as_ref()?),
+                entry.shared.upper(),
+            ))
+        });
+        told.collect()
     }
 
     /// How a dataflow is doing; `None` if it is not installed.
@@ -347,17 +391,12 @@ impl Compute {
             let entry = entries.get(&id)?;
             (
                 Arc::clone(&entry.shared),
-                entry.index.as_ref().map(|(_, reader)| reader.clone()),
+                entry.index.as_ref().map(|index| index.reader.clone()),
                 entry.bytes(),
             )
         };
-        let upper = shared
-            .uppers
-            .iter()
-            .map(|upper| upper.load(Ordering::Acquire))
-            .min()
-            .unwrap_or(0);
-        let hydrated = upper > shared.as_of;
+        let upper = shared.upper();
+        let hydrated = upper.0 > shared.as_of;
         let read = shared.read.load(Ordering::Relaxed);
         Some(Status {
             hydrated,
@@ -369,7 +408,7 @@ impl Compute {
             read,
             rows: index.as_ref().map_or(0, IndexReader::rows),
             bytes,
-            upper: Timestamp(upper),
+            upper,
             suspended: shared.health.reason(),
         })
     }

@@ -2,7 +2,7 @@
 //!
 //! * [`compute::Compute`]: the handle. It sends every worker the same ordered stream of [`command`]s.
 //! * [`worker`]: one thread's dataflows; [`source`]: how tables flow in; [`render`]: plans to operators.
-//! * [`export`]: how results leave: published indexes, subscriptions, one-off peeks.
+//! * [`export`]: how results leave: published indexes, subscriptions, one-off peeks, tallies.
 //! * [`operators`], [`arrange`], [`layout`]: what plans are made of, down to bytes; [`ledger`]: how many.
 //!
 //! Invariant: what a dataflow shows at a time is a function of its plan and of the commits up to that time. It
@@ -31,3 +31,4 @@ pub use export::reader::{ArrangedSnapshot, IndexReader, IndexSnapshot};
 pub use export::subscribe::{
     SubscribeBatch, SubscribeError, SubscribeReceiver, SubscribeSink, subscription,
 };
+pub use export::tally::{Contents, Tally};

@@ -15,15 +15,17 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use everview_repr::GlobalId;
 use timely::dataflow::ProbeHandle;
 use timely::dataflow::operators::Probe;
+use timely::dataflow::operators::vec::Filter;
 use timely::worker::Worker as Timely;
 
 use crate::arrange::{ImportButton, import};
 use crate::command::{Command, DataflowId, Installation, TableReader, Target};
 use crate::export::index::{self, Exported};
 use crate::export::subscribe::SubscribeError;
-use crate::export::{peek, subscribe};
+use crate::export::{peek, subscribe, tally};
 use crate::ledger::Ledger;
 use crate::render::context::{Context, Import};
+use crate::render::streams::Collection;
 use crate::source::{self, Feed, Shard};
 
 /// Indexes that read their tables at the same time; others wait for their turn, in the order of their creation, which
@@ -150,7 +152,7 @@ impl Worker {
                 self.add_inputs(&mut context, &mut dataflow);
                 let result = context.render(&installation.plan.plan);
                 let probe = &dataflow.probe;
-                let result = crate::render::streams::Collection {
+                let result = Collection {
                     oks: result.oks.probe_with(probe),
                     errs: result.errs.probe_with(probe),
                 };
@@ -276,7 +278,7 @@ impl Worker {
     fn export(
         &self,
         context: &Context<'_>,
-        result: crate::render::streams::Collection<'_>,
+        result: Collection<'_>,
         installation: &Installation,
     ) -> Option<Exported> {
         let worker = self.shard.index;
@@ -285,8 +287,14 @@ impl Worker {
                 arrangements,
                 errors,
                 key_errors,
+                tally,
                 ..
             } => {
+                let Collection { mut oks, errs } = result;
+                if let Some(tally) = tally {
+                    oks = tally::render(oks, tally);
+                }
+                let result = Collection { oks, errs };
                 let arrangements = arrangements
                     .iter()
                     .map(|(arrangement, shown)| (arrangement.clone(), Arc::clone(&shown[worker])));
@@ -306,8 +314,17 @@ impl Worker {
                 subscribe::render(result, worker, until, sink);
                 None
             }
-            Target::Peek(peek) => {
+            Target::Peek(peek, None) => {
                 peek::render(result, installation.as_of.0, peek);
+                None
+            }
+            Target::Peek(peek, Some(tally)) => {
+                let told = tally::render(result.oks, tally).filter(|_| false);
+                let errors = Collection {
+                    oks: told,
+                    errs: result.errs,
+                };
+                peek::render(errors, u64::MAX, peek);
                 None
             }
         }
@@ -342,7 +359,7 @@ impl Worker {
             let held = self.ledger.held(operators.start..*exporting)
                 + self.ledger.moving(*exporting..operators.end);
             shared.held[worker].store(held, Ordering::Relaxed);
-            if upper.is_none() && matches!(dataflow.installation.target, Target::Peek(_)) {
+            if upper.is_none() && matches!(dataflow.installation.target, Target::Peek(..)) {
                 ended.push(*id);
             }
         }
@@ -391,7 +408,7 @@ impl Worker {
                 }
                 Target::Subscribe(sink) => sink.stop(SubscribeError::Stopped),
                 // Its reader has gone away.
-                Target::Peek(_) => {}
+                Target::Peek(..) => {}
             }
         }
     }
@@ -457,7 +474,7 @@ impl Dataflow {
                 }
             }
             Target::Subscribe(sink) => sink.stop(SubscribeError::Eval(error)),
-            Target::Peek(peek) => peek.fail(error),
+            Target::Peek(peek, _) => peek.fail(error),
         }
     }
 }

@@ -9,6 +9,9 @@
 //!
 //! It knows no SQL text, no catalog and no dataflow.
 
+// The order in which a hash map gives its entries must not reach a plan.
+#![warn(clippy::iter_over_hash_type)]
+
 pub mod aggregate;
 mod aggregates;
 pub mod casts;

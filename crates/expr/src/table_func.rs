@@ -37,6 +37,8 @@ pub struct TableFunctionDesc {
     pub returns: Vec<(&'static str, ParamType)>,
     /// No rows for any NULL argument, without a call.
     pub strict: bool,
+    /// Called with one of its rows as the first argument, it gives that row and those after it.
+    pub series: bool,
     /// One line for the SQL reference.
     pub doc: &'static str,
     /// The rows. They are produced one by one and may be many: stop when `emit` says false. Call it through
@@ -77,6 +79,44 @@ pub fn call(
         return Ok(());
     }
     (desc.eval)(types, args, emit)
+}
+
+/// Where a call was stopped.
+#[derive(Default)]
+pub struct Place {
+    /// Rows that it gave.
+    given: u64,
+    /// The last of them, if the call can begin there.
+    last: Option<Row>,
+}
+
+/// As [`call`], from where an earlier call with the same arguments was stopped; rows come with their ordinals, from 1.
+pub fn resume(
+    func: TableFunc,
+    types: &CallTypes,
+    args: &[Datum<'_>],
+    place: &mut Place,
+    emit: &mut dyn FnMut(u64, Row) -> bool,
+) -> Result<(), EvalError> {
+    let series = get(func).series;
+    let last = place.last.take();
+    let mut args = args.to_vec();
+    let mut skip = place.given;
+    if let Some(last) = &last
+        && let Some(first) = args.first_mut()
+    {
+        *first = last.first();
+        skip = 1;
+    }
+    call(func, types, &args, &mut |row| {
+        if skip > 0 {
+            skip -= 1;
+            return true;
+        }
+        place.given += 1;
+        place.last = series.then(|| row.clone());
+        emit(place.given, row)
+    })
 }
 
 /// A call of a table function resolved.
@@ -128,6 +168,7 @@ fn declaration(
         variadic,
         returns: vec![(name, returns)],
         strict: true,
+        series: false,
         doc,
         eval,
     }

@@ -4,6 +4,7 @@
 //! committed is the caller's knowledge, gathered from recovery and from [`crate::Log`]'s answers.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::error::LogError;
 use crate::frame::{RECORD_PREFIX, check_record};
 use crate::log::Head;
 use crate::record::{Chunk, Commit, Payload, Position, Record, SegmentId, decode};
-use crate::scan;
+use crate::scan::{self, Entry};
 use crate::vfs::{File, FileSystem, OpenMode};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -99,31 +100,42 @@ impl Reader {
         up_to: u64,
         visitor: &mut dyn FnMut(Position, Commit) -> Result<(), Failure>,
     ) -> Result<(), LogError> {
-        let mut reached = false;
-        let scanned = scan::scan(
-            &*self.shared.fs,
-            &self.shared.dir,
-            self,
-            None,
-            None,
-            &mut |_, entry| {
-                if let Record::Commit(commit) = entry.record {
-                    let timestamp = commit.timestamp;
-                    if timestamp <= up_to {
-                        visitor(entry.position, commit)?;
-                    }
-                    reached = timestamp >= up_to;
-                }
+        self.entries(&mut |entry| {
+            let Record::Commit(commit) = entry.record else {
+                return Ok(ControlFlow::Continue(()));
+            };
+            let timestamp = commit.timestamp;
+            if timestamp <= up_to {
+                visitor(entry.position, commit)?;
+            }
+            Ok(match timestamp < up_to {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            })
+        })
+    }
+
+    /// Visits every record but chunks, in order, from the log's beginning until the visitor breaks off, and checks all that
+    /// was written before it: checksums, hash chain, chunks. A log that grows meanwhile must be broken off at a record that is
+    /// known to be durable.
+    pub fn entries(
+        &self,
+        visitor: &mut dyn FnMut(Entry) -> Result<ControlFlow<()>, Failure>,
+    ) -> Result<(), LogError> {
+        let Shared { fs, dir, .. } = &*self.shared;
+        let mut broken_off = false;
+        let scanned = scan::scan(&**fs, dir, self, None, None, &mut |_, entry| {
+            match visitor(entry)? {
+                ControlFlow::Continue(()) => Ok(()),
                 // The scan ends with an error that nobody sees.
-                if reached {
-                    Err("reached".into())
-                } else {
-                    Ok(())
+                ControlFlow::Break(()) => {
+                    broken_off = true;
+                    Err("broken off".into())
                 }
-            },
-        );
+            }
+        });
         match scanned {
-            Err(LogError::Visitor(_)) if reached => Ok(()),
+            Err(LogError::Visitor(_)) if broken_off => Ok(()),
             Err(error) => Err(error),
             Ok(_) => Ok(()),
         }

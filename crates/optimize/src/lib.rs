@@ -7,6 +7,9 @@
 //!
 //! Nothing here iterates over a hash map: plans are stable. It knows no SQL text, no catalog and no dataflow.
 
+// The order in which a hash map gives its entries must not reach a plan.
+#![warn(clippy::iter_over_hash_type)]
+
 mod check;
 pub mod explain;
 pub mod lowering;

@@ -76,6 +76,21 @@ impl Connection {
                 }
                 tag
             }
+            CopyOutput::Stream(mut rows, desc, options) => {
+                if let Some(header) = header_line(&desc, &options)? {
+                    self.output.copy_data(&header);
+                }
+                let mut sent = 0u64;
+                while let Some(piece) = self.session.guarded(rows.next()).await?? {
+                    for row in &piece {
+                        write_line(&mut line, &desc, row, &options, &self.formatting)?;
+                        self.output.copy_data(&line);
+                        self.flush_if_large().await?;
+                    }
+                    sent += piece.len() as u64;
+                }
+                format!("{tag} {sent}")
+            }
             CopyOutput::Changes(mut subscription, options) => {
                 let desc = subscription.desc().clone();
                 if let Some(header) = header_line(&desc, &options)? {

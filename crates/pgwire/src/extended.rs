@@ -45,12 +45,7 @@ enum State {
 }
 
 impl Connection {
-    pub async fn parse(
-        &mut self,
-        name: String,
-        sql: &str,
-        types: &[u32],
-    ) -> Attempt<()> {
+    pub async fn parse(&mut self, name: String, sql: &str, types: &[u32]) -> Attempt<()> {
         if !name.is_empty() && self.statements.contains_key(&name) {
             let message = format!("prepared statement \"{name}\" already exists");
             return Err(Error::new(SqlState::DUPLICATE_PREPARED_STATEMENT, message).into());

@@ -8,6 +8,9 @@
 //!
 //! The only crate that names sqlparser. It knows the catalog's snapshot, and no data, log or dataflow.
 
+// The order in which a hash map gives its entries must not reach a plan.
+#![warn(clippy::iter_over_hash_type)]
+
 mod ddl;
 pub mod deparse;
 mod dml;
@@ -37,5 +40,5 @@ pub use names::{Name, quote};
 pub use parse::{Parsed, parse};
 pub use planner::PlanContext;
 pub use statement::{Planned, plan, result_desc};
-pub use travel::{ChangesCall, plan_as_of};
 pub use stored::{display_definition, display_expression, plan_scalar_text, plan_view_text};
+pub use travel::{ChangesCall, plan_as_of};

@@ -320,6 +320,7 @@ impl VerifyPlan {
             ("as_of", ScalarType::Int64.not_null()),
             ("rows", ScalarType::Int64.nullable()),
             ("digest", ScalarType::Text.nullable()),
+            ("checkpoints", ScalarType::Int64.nullable()),
             ("result", ScalarType::Text.not_null()),
         ])
     }

@@ -3,6 +3,7 @@
 use std::thread::{Builder, JoinHandle};
 
 /// Starts a named thread.
+#[allow(clippy::disallowed_methods)]
 pub(crate) fn start(
     name: &str,
     body: impl FnOnce() + Send + 'static,

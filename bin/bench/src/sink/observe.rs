@@ -59,7 +59,7 @@ async fn look(
         .unwrap_or_default();
     target.run("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
     let rows = target.rows(there).await?;
-    let mut progress: i64 = 0;
+    let mut progress = 0;
     for table in ["everview_sinks", "target.everview_sinks"] {
         let sql = format!("SELECT progress FROM {table} WHERE sink LIKE '{id}'");
         let found = target.rows(&sql).await?.into_keys().next();

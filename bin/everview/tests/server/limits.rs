@@ -182,6 +182,46 @@ fn a_product_that_is_cancelled_leaves_the_worker_to_others() {
     });
 }
 
+#[test]
+fn a_series_without_end_leaves_the_worker_to_others_and_goes_when_it_is_cancelled() {
+    let server = Server::start();
+    within_limit(async {
+        let (client, other) = (server.connect().await, server.connect().await);
+        client
+            .batch_execute(
+                "CREATE TABLE few (a int); INSERT INTO few SELECT generate_series(1, 1000);
+                 CREATE MATERIALIZED VIEW counted AS SELECT count(*) AS n FROM few;
+                 SET statement_timeout = '3s'",
+            )
+            .await
+            .unwrap();
+        let endless = [
+            "SELECT count(*) FROM generate_series(1, 10000000000)",
+            "SELECT count(*) FROM generate_series(1, 1000000) x, generate_series(1, 1000000) y WHERE x + y = 7",
+        ];
+        for sql in endless {
+            let meanwhile = async {
+                for _ in 0..5 {
+                    other
+                        .batch_execute("INSERT INTO few VALUES (0)")
+                        .await
+                        .unwrap();
+                    let sql = "SELECT n - (SELECT count(*) FROM few WHERE a + 1 > 0) FROM counted";
+                    let row = other.query_one(sql, &[]).await.unwrap();
+                    assert_eq!(row.get::<_, i64>(0), 0);
+                }
+            };
+            let (outcome, ()) = futures::join!(outcome(&client, sql), meanwhile);
+            assert_eq!(outcome, "57014");
+        }
+        let sql = "SELECT count(*) FROM generate_series(1, 100000)";
+        let row = client.query_one(sql, &[]).await.unwrap();
+        assert_eq!(row.get::<_, i64>(0), 100_000);
+    });
+    let mut server = server;
+    assert!(server.stop());
+}
+
 /// Bytes that views take by the server's own account, and that the process holds.
 async fn memory(server: &Server, client: &Client) -> (i64, u64) {
     let sql = "SELECT coalesce(sum(bytes), 0)::bigint FROM everview.views";

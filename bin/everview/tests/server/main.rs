@@ -138,6 +138,7 @@ fn spawn(folder: &tempfile::TempDir, address: SocketAddr) -> Child {
         .arg("--address-file")
         .arg(folder.path().join("address"))
         .args(["--listen", &address.to_string(), "--log-level", "warn"])
+        .args(["--checkpoint-interval", "100ms"])
         .stdout(Stdio::null())
         .spawn()
         .unwrap()

@@ -32,6 +32,7 @@ fn psql(server: &Server, user: &str, password: Option<&str>, command: &str, inpu
 }
 
 #[test]
+#[ignore = "needs psql; .ci/run runs it"]
 fn psql_connects_with_the_password_and_not_without() {
     let mut server = Server::start();
     let set = "ALTER ROLE everview PASSWORD 'schöner Fund'";
@@ -62,6 +63,7 @@ fn psql_connects_with_the_password_and_not_without() {
 }
 
 #[test]
+#[ignore = "needs psql; .ci/run runs it"]
 fn psql_sets_a_password_by_its_own_command() {
     let server = Server::start();
     let prompts = psql(&server, "everview", None, "\\password", "Tür\nTür\n");
@@ -126,6 +128,7 @@ fn challenge(server: &Server, role: &str) -> (Raw, String) {
 }
 
 #[test]
+#[ignore = "needs psql; .ci/run runs it"]
 fn a_role_that_does_not_exist_is_asked_and_refused_as_one_that_does() {
     let server = Server::start();
     let set = "ALTER ROLE everview PASSWORD 'x'";
@@ -152,6 +155,7 @@ fn a_role_that_does_not_exist_is_asked_and_refused_as_one_that_does() {
 }
 
 #[test]
+#[ignore = "needs psql; .ci/run runs it"]
 fn nothing_but_the_password_is_listened_to() {
     let server = Server::start();
     psql(

@@ -34,6 +34,7 @@ const OBJECTS: &str = "CREATE TABLE t (a int PRIMARY KEY, b text NOT NULL DEFAUL
     CREATE INDEX i ON t (b);\n";
 
 #[test]
+#[ignore = "needs psql; .ci/run runs it"]
 fn a_view_changes_as_rows_are_written() {
     let server = Server::start();
     let out = psql(
@@ -46,6 +47,7 @@ fn a_view_changes_as_rows_are_written() {
 }
 
 #[test]
+#[ignore = "needs psql; .ci/run runs it"]
 fn backslash_commands_list_what_there_is() {
     let server = Server::start();
     psql(&server, OBJECTS);
@@ -67,6 +69,7 @@ fn backslash_commands_list_what_there_is() {
 }
 
 #[test]
+#[ignore = "needs psql; .ci/run runs it"]
 fn copy_loads_a_file_and_prints_one() {
     let server = Server::start();
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -121,6 +124,7 @@ fn comparable(text: &str) -> Vec<String> {
 }
 
 #[test]
+#[ignore = "needs psql; .ci/run runs it"]
 fn psql_prints_what_it_prints_on_postgresql() {
     let server = Server::start();
     psql(&server, include_str!("psql/objects.sql"));
@@ -139,6 +143,7 @@ fn psql_prints_what_it_prints_on_postgresql() {
 }
 
 #[test]
+#[ignore = "needs psql; .ci/run runs it"]
 fn drivers_and_tools_learn_what_they_learn_from_postgresql() {
     let server = Server::start();
     psql(&server, include_str!("psql/objects.sql"));
@@ -165,6 +170,7 @@ fn drivers_and_tools_learn_what_they_learn_from_postgresql() {
 }
 
 #[test]
+#[ignore = "needs psql; .ci/run runs it"]
 fn a_shown_definition_makes_the_same_view() {
     let server = Server::start();
     psql(&server, include_str!("psql/objects.sql"));

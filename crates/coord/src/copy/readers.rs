@@ -139,8 +139,7 @@ impl Readers {
                     }
                 }
             };
-            let builder = std::thread::Builder::new().name("copy".to_string());
-            match builder.spawn(read) {
+            match crate::thread::start("copy", read) {
                 Ok(_) => self.threads.push(Thread { batches, rows }),
                 Err(error) => tracing::warn!(%error, "COPY goes on without another thread"),
             }

@@ -6,6 +6,7 @@ use super::span::{Span, spans};
 use super::{Interrupt, Served};
 use crate::coordinator::Shared;
 use crate::error::Error;
+use crate::transaction::TableWrites;
 use everview_catalog::{Catalog, ObjectKind};
 use everview_dataflow::{ArrangedSnapshot, Direction, IndexReader};
 use everview_repr::{ColumnType, Diff, EvalError, Packer, Row, RowArena, Timestamp};
@@ -62,7 +63,7 @@ impl Access {
         interrupt: &impl Interrupt,
     ) -> Result<Option<(Vec<(Row, Diff)>, Served)>, Error> {
         let reader = match source {
-            Source::Store => return self.find(shared, as_of),
+            Source::Store => return self.find(shared, as_of, None),
             Source::Arranged(reader) => reader,
         };
         let Index::Arranged(_, position) = &self.index else {
@@ -92,17 +93,22 @@ impl Access {
         Ok(Some((walk.rows, Served::Tables)))
     }
 
-    /// The rows of whole keys of a unique constraint; `None` if a key's value failed.
-    fn find(
+    /// The rows of whole keys of a unique constraint, own writes over what is stored; `None` if the access is none of
+    /// these, if a key's value failed, or if it cannot be told by its keys what was written.
+    pub fn find(
         &self,
         shared: &Shared,
         as_of: Timestamp,
+        own: Option<&TableWrites>,
     ) -> Result<Option<(Vec<(Row, Diff)>, Served)>, Error> {
+        let Index::Unique(n) = self.index else {
+            return Ok(None);
+        };
+        if own.is_some_and(|own| own.truncated || own.chunk_rows > 0) {
+            return Ok(None);
+        }
         let table = shared.tables.get(self.relation);
         let table = table.ok_or_else(|| Error::internal("no such table"))?;
-        let Index::Unique(n) = self.index else {
-            return Err(Error::internal("a unique key was expected"));
-        };
         let unique = table.unique.get(n);
         let unique = unique.ok_or_else(|| Error::internal("no such unique key"))?;
         let Some(spans) = spans(self) else {
@@ -115,7 +121,12 @@ impl Access {
             let Span::Key(key) = span else {
                 return Ok(None);
             };
-            if let Some(row) = shared.tables.find(&table, unique, &key, as_of)? {
+            let written = own.and_then(|own| own.keys.get(&unique.constraint)?.get(&key));
+            let row = match written {
+                Some(row) => row.clone(),
+                None => shared.tables.find(&table, unique, &key, as_of)?,
+            };
+            if let Some(row) = row {
                 let arena = RowArena::new();
                 let mut datums = row.unpack();
                 let row = self

@@ -5,10 +5,11 @@ use super::{Session, in_failed_transaction};
 use crate::copy::{Columns, CopyState};
 use crate::error::Error;
 use crate::outcome::{CopyIn, CopyOutput, Outcome};
+use crate::read::RowStream;
 use crate::table::StoredTable;
 use everview_catalog::catalog::Change;
 use everview_repr::SqlState;
-use everview_sql::plan::CopyPlan;
+use everview_sql::plan::{CopyPlan, SelectPlan};
 
 impl Session {
     pub(super) async fn copy(
@@ -44,6 +45,14 @@ impl Session {
                 })))
             }
             CopyPlan::To { select, options } => {
+                if let Some(rows) = self.stream(&select, params)? {
+                    let desc = select.desc;
+                    return Ok(Outcome::CopyOut {
+                        columns: desc.arity(),
+                        output: CopyOutput::Stream(rows, desc, options),
+                        tag: "COPY".to_string(),
+                    });
+                }
                 let rows = self.select(&select, None, params).await?;
                 let tag = format!("COPY {}", rows.len());
                 let desc = select.desc;
@@ -63,6 +72,30 @@ impl Session {
                 })
             }
         }
+    }
+
+    /// The rows of a query, as they are read, if it only looks through a table.
+    fn stream(
+        &mut self,
+        select: &SelectPlan,
+        params: Params<'_>,
+    ) -> Result<Option<RowStream>, Error> {
+        let finish = self.finish(select, params)?;
+        let cut = finish.limit.is_some() || finish.offset > 0;
+        if cut || !finish.order_by.is_empty() || select.as_of.is_some() {
+            return Ok(None);
+        }
+        let snapshot = self.transaction()?.snapshot;
+        let query = self.compiled_at(&select.expr, params, snapshot)?;
+        let Some(scan) = query.scan() else {
+            return Ok(None);
+        };
+        let transaction = self.transaction()?;
+        let tables = query.tables.iter();
+        tables.for_each(|table| transaction.reads.all(*table));
+        let guard = transaction.guard.again();
+        let tables = self.shared.tables.clone();
+        Ok(Some(scan.stream(tables, guard, finish.project.to_vec())))
     }
 
     /// FREEZE changes nothing here, where no row ever has to be frozen; but what PostgreSQL refuses is refused.
@@ -123,7 +156,10 @@ impl Session {
         }
         self.note_activity(None);
         let left_out = if copy.single { self.left_out } else { 0 };
-        Ok(format!("COPY {}", copy.state.count().saturating_sub(left_out)))
+        Ok(format!(
+            "COPY {}",
+            copy.state.count().saturating_sub(left_out)
+        ))
     }
 
     /// Gives a COPY up, after an error of [`Session::feed_copy`] or because the client says so.

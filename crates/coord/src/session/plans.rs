@@ -5,11 +5,13 @@
 //! plans for itself.
 
 use super::Session;
+use super::run::Params;
 use crate::coordinator::CatalogState;
 use crate::environment::SessionEnvironment;
 use crate::error::Error;
 use crate::planning::QueryContext;
-use crate::read::Query;
+use crate::read::{Answer, Query};
+use crate::transaction::Transaction;
 use everview_catalog::Catalog;
 use everview_expr::{Environment, RelExpr};
 use everview_repr::{RelationDesc, ScalarType, Timestamp};
@@ -178,6 +180,51 @@ impl Session {
         }))
     }
 
+    /// A query compiled for the transaction under way.
+    pub(super) fn compiled_at(
+        &self,
+        expr: &RelExpr,
+        params: Params<'_>,
+        as_of: Timestamp,
+    ) -> Result<Arc<Query>, Error> {
+        let state = Arc::clone(&self.shared.catalog());
+        let transaction = self.transaction.as_ref();
+        let catalog = transaction.map_or(&state.catalog, |t| &t.catalog);
+        let environment = || self.environment(catalog);
+        let context = QueryContext {
+            shared: &self.shared,
+            state: &state,
+            catalog,
+            transaction,
+            environment: Some(&environment),
+            params,
+        };
+        self.compiled(None, expr, &context, &state, as_of)
+    }
+
+    /// What a transaction reads by unique keys of a table that it has written.
+    pub(super) fn by_own_keys(
+        &self,
+        planned: Option<&Planned>,
+        expr: &RelExpr,
+        context: &QueryContext<'_>,
+        state: &Arc<CatalogState>,
+        as_of: Timestamp,
+    ) -> Result<Option<(Answer, Arc<Query>)>, Error> {
+        let writing = |t: &&Transaction| t.catalog_changes.is_empty() && !t.written().is_empty();
+        let Some(transaction) = context.transaction.filter(writing) else {
+            return Ok(None);
+        };
+        // As if nothing were written, so that it can be kept.
+        let stored = QueryContext {
+            transaction: None,
+            ..*context
+        };
+        let query = self.compiled(planned, expr, &stored, state, as_of)?;
+        let answer = stored.read_own(&query, &transaction.writes, as_of)?;
+        Ok(answer.map(|answer| (answer, query)))
+    }
+
     /// The compiled query of a statement, the kept one if it still holds.
     pub(super) fn compiled(
         &self,
@@ -187,7 +234,7 @@ impl Session {
         state: &Arc<CatalogState>,
         as_of: Timestamp,
     ) -> Result<Arc<Query>, Error> {
-        let transaction = self.transaction.as_ref();
+        let transaction = context.transaction;
         let planned = planned.filter(|_| transaction.is_none_or(|t| t.catalog_changes.is_empty()));
         if let Some(planned) = planned
             && let Some((then, query)) = &*planned.query.lock()

@@ -131,12 +131,17 @@ impl Session {
                 environment: Some(&environment),
                 params,
             };
-            let query = self.compiled(planned, expr, &context, &state, as_of)?;
-            let _log = match query.reads_log() {
-                true => Some(travel::history(&self.shared, self).await?),
-                false => None,
-            };
-            (context.read(&query, as_of, finish, self).await?, query)
+            match self.by_own_keys(planned, expr, &context, &state, as_of)? {
+                Some(found) => found,
+                None => {
+                    let query = self.compiled(planned, expr, &context, &state, as_of)?;
+                    let _log = match query.reads_log() {
+                        true => Some(travel::history(&self.shared, self).await?),
+                        false => None,
+                    };
+                    (context.read(&query, as_of, finish, self).await?, query)
+                }
+            }
         };
         let owed = self.owed_sleep.swap(0, Ordering::Relaxed);
         if owed > 0 {

@@ -24,7 +24,7 @@ impl Session {
             }
             Plan::Commit { chain } => {
                 if self.failed || self.transaction.is_none() {
-                    return self.end_without_effect(*chain).map(Some);
+                    return self.end_without_effect("COMMIT", *chain).map(Some);
                 }
                 self.commit().await?;
                 self.chain(*chain);
@@ -32,7 +32,7 @@ impl Session {
             }
             Plan::Rollback { chain } => {
                 if !self.failed && self.transaction.is_none() {
-                    return self.end_without_effect(*chain).map(Some);
+                    return self.end_without_effect("ROLLBACK", *chain).map(Some);
                 }
                 self.rollback();
                 self.chain(*chain);
@@ -163,13 +163,13 @@ impl Session {
     }
 
     /// COMMIT or ROLLBACK of a failed transaction, or of none.
-    fn end_without_effect(&mut self, chain: bool) -> Result<Outcome, Error> {
+    fn end_without_effect(&mut self, verb: &str, chain: bool) -> Result<Outcome, Error> {
         if !self.failed {
             self.warn(
                 SqlState::NO_ACTIVE_SQL_TRANSACTION,
                 "there is no transaction in progress",
             );
-            return Ok(Outcome::Done("ROLLBACK".to_string()));
+            return Ok(Outcome::Done(verb.to_string()));
         }
         self.rollback();
         self.chain(chain);

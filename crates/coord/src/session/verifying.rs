@@ -2,12 +2,13 @@
 
 use super::Session;
 use super::run::Params;
+use crate::checkpoint::Checkpoint;
 use crate::error::Error;
 use crate::outcome::{ClientNotice, Outcome};
 use crate::planning::QueryContext;
-use crate::verify::{self, Contents};
+use crate::verify;
 use everview_catalog::{Object, ObjectKind};
-use everview_dataflow::TableReader;
+use everview_dataflow::{Contents, TableReader};
 use everview_expr::{Id, RelExpr, RelationType};
 use everview_optimize::physical::DataflowPlan;
 use everview_repr::{Datum, GlobalId, RelationDesc, Row, SqlState, Timestamp};
@@ -50,29 +51,36 @@ impl Session {
         let mut broken = Vec::new();
         for object in &objects {
             let name = state.catalog.full_name(object.id);
-            let (kind, shown, derived) = match &object.kind {
+            let (kind, shown, derived, checkpoints) = match &object.kind {
                 ObjectKind::Table(_) => {
                     let store: Arc<dyn TableReader> = self.shared.tables.clone();
                     let log: Arc<dyn TableReader> = history.clone();
                     let shown = verify::table(store, object.id, as_of, self).await;
                     let derived = verify::table(log, object.id, as_of, self).await;
-                    ("table", shown, derived)
+                    ("table", shown, derived, None)
                 }
                 _ => {
-                    let plan = self.plan_over_tables(object.id)?;
+                    let written = history.checkpoints(object, as_of);
+                    let mut times: Vec<_> = written.iter().map(|c| c.at).collect();
+                    times.extend((times.last() != Some(&as_of)).then_some(as_of));
+                    let plan = self.plan_of(object.id, false)?;
                     let workers = self.shared.compute.workers();
-                    let derived = verify::derive(&history, plan, as_of, workers, self).await;
-                    let derived = derived.map(|rows| Contents::of(&rows));
-                    (
-                        "materialized view",
-                        self.shown(object.id, as_of).await,
-                        derived,
-                    )
+                    let derived = verify::derive(&history, plan, &times, workers, self).await;
+                    let differs = derived.as_ref().map_or(Ok(()), |d| differs(&written, d));
+                    if let Err(difference) = differs {
+                        broken.push(format!("materialized view {name}: {difference}"));
+                    }
+                    let last = derived.map(|times| times.last().copied().unwrap_or_default());
+                    let shown = self.shown(object.id, as_of).await;
+                    ("materialized view", shown, last, Some(written.len()))
                 }
             };
             self.check_interrupt()?;
             match compare(&shown, &derived) {
-                Ok(result) => rows.push(result_row(&name, kind, as_of, &shown, &result)),
+                Ok(result) => {
+                    let row = result_row(&name, kind, as_of, &shown, checkpoints, &result);
+                    rows.push(row);
+                }
                 Err(difference) => broken.push(format!("{kind} {name}: {difference}")),
             }
         }
@@ -84,7 +92,7 @@ impl Session {
         });
         if !broken.is_empty() {
             let message = format!(
-                "verification failed for {} of {} objects as of {as_of}",
+                "verification found {} differences in {} objects as of {as_of}",
                 broken.len(),
                 objects.len()
             );
@@ -104,20 +112,14 @@ impl Session {
 
     /// What readers of a view are shown.
     async fn shown(&mut self, view: GlobalId, as_of: Timestamp) -> Found {
-        let desc = self
-            .shared
-            .catalog()
-            .catalog
-            .get(view)
-            .and_then(|o| o.desc());
-        let desc = desc.ok_or_else(|| Error::internal("a view without columns"))?;
-        let expr = get(view, &desc);
-        let rows = self.read_as_of(&expr, None, None, as_of, None).await?;
-        Ok(Contents::of(&rows))
+        // One that is suspended says why.
+        self.shared.index_reader(view)?;
+        let plan = self.plan_of(view, true)?;
+        verify::shown(&self.shared, plan, as_of, self).await
     }
 
-    /// The plan of a view over tables alone.
-    fn plan_over_tables(&self, view: GlobalId) -> Result<DataflowPlan, Error> {
+    /// The plan of a view: that of what is shown of it, or that over tables alone.
+    fn plan_of(&self, view: GlobalId, shown: bool) -> Result<DataflowPlan, Error> {
         let state = self.shared.catalog();
         let context = QueryContext {
             shared: &self.shared,
@@ -129,7 +131,10 @@ impl Session {
         };
         let desc = state.catalog.get(view).and_then(|o| o.desc());
         let desc = desc.ok_or_else(|| Error::internal("a view without columns"))?;
-        context.over_tables(get(view, &desc), desc)
+        match shown {
+            true => context.physical_over(&get(view, &desc), desc, &state.indexes),
+            false => context.over_tables(get(view, &desc), desc),
+        }
     }
 }
 
@@ -158,7 +163,31 @@ fn compare(shown: &Found, derived: &Found) -> Result<String, String> {
     }
 }
 
-fn result_row(name: &str, kind: &str, as_of: Timestamp, shown: &Found, result: &str) -> Row {
+/// How what was derived differs from checkpoints, which are of the first times that it was derived for.
+fn differs(written: &[Checkpoint], derived: &[Contents]) -> Result<(), String> {
+    let mut pairs = written.iter().zip(derived);
+    let Some(first) = pairs.position(|(written, derived)| written.contents != *derived) else {
+        return Ok(());
+    };
+    let Checkpoint { at, contents, .. } = &written[first];
+    let since = match first.checked_sub(1) {
+        Some(before) => format!("after {}", written[before].at),
+        None => "since it was created".to_string(),
+    };
+    Err(format!(
+        "it went wrong {since} and not after {at}: then it had {} rows with digest {}, and {} rows with digest {} are derived from the log",
+        contents.rows, contents.digest, derived[first].rows, derived[first].digest
+    ))
+}
+
+fn result_row(
+    name: &str,
+    kind: &str,
+    as_of: Timestamp,
+    shown: &Found,
+    checkpoints: Option<usize>,
+    result: &str,
+) -> Row {
     let digest = shown.as_ref().ok().map(|c| c.digest.to_string());
     Row::pack([
         Datum::Text(name),
@@ -166,6 +195,7 @@ fn result_row(name: &str, kind: &str, as_of: Timestamp, shown: &Found, result: &
         Datum::Int64(as_of.0 as i64),
         shown.as_ref().map_or(Datum::Null, |c| Datum::Int64(c.rows)),
         digest.as_deref().map_or(Datum::Null, Datum::Text),
+        checkpoints.map_or(Datum::Null, |n| Datum::Int64(n as i64)),
         Datum::Text(result),
     ])
 }

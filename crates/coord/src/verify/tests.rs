@@ -20,6 +20,7 @@ impl Server {
         let dir = tempfile::tempdir().expect("a folder");
         let options = Options {
             data_dir: dir.path().to_path_buf(),
+            checkpoint_period: 1_000,
             ..Options::default()
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -130,4 +131,56 @@ fn a_stored_row_that_no_commit_holds_is_named() {
     server
         .run("VERIFY MATERIALIZED VIEW v")
         .expect("the view took in the commits");
+}
+
+/// Waits until the view has been written down as of the newest commit.
+fn written_down(server: &mut Server, view: &str) -> i64 {
+    loop {
+        let rows = server
+            .run(&format!("VERIFY MATERIALIZED VIEW {view}"))
+            .expect("verified");
+        if let [_, _, _, _, _, Datum::Int64(checkpoints), _] = rows[0].unpack().as_slice()
+            && *checkpoints > 0
+        {
+            return *checkpoints;
+        }
+    }
+}
+
+#[test]
+fn a_view_is_compared_with_what_was_written_down_of_it_in_the_past() {
+    let mut server = Server::start();
+    server.run(SCHEMA).expect("made");
+    let first = written_down(&mut server, "w");
+    server
+        .run("INSERT INTO t VALUES (3, 'z')")
+        .expect("inserted");
+    while written_down(&mut server, "w") <= first {}
+    // What is shown is right by now; what was written down of the past is not.
+    let view = server.table("v");
+    let shared = server.shared().clone();
+    let right = shared.now();
+    let wrong = right.next();
+    let mut contents = everview_dataflow::Contents::default();
+    contents.add(&[(row(), 1)]);
+    let checkpoint = crate::checkpoint::Checkpoint {
+        view,
+        at: wrong,
+        semantics: everview_catalog::object::SEMANTICS_VERSION,
+        contents,
+    };
+    let bytes = crate::checkpoint::encode(&[checkpoint]);
+    shared
+        .log
+        .append_checkpoint(bytes.into())
+        .expect("appended");
+    server.run("DELETE FROM t WHERE a = 1").expect("deleted");
+    server
+        .run("VERIFY MATERIALIZED VIEW w")
+        .expect("nothing is wrong with it");
+    let error = server.run("VERIFY ALL").expect_err("they differ");
+    assert_eq!(error.code, SqlState::DATA_CORRUPTED);
+    let detail = error.detail.expect("which");
+    let interval = format!("public.v: it went wrong after {right} and not after {wrong}");
+    assert!(detail.contains(&interval), "{detail}");
 }

@@ -52,6 +52,50 @@ fn writes_to_other_keys_do_not_conflict() {
 }
 
 #[test]
+fn reads_by_key_see_own_writes_and_conflict_only_with_these_keys() {
+    let server = Server::start();
+    let mut one = server.connect();
+    let mut two = server.connect();
+    one.query("CREATE TABLE t (a int, b int, n int, PRIMARY KEY (a, b), UNIQUE (n))");
+    one.query("INSERT INTO t VALUES (1, 1, 10), (2, 2, 20), (3, 3, 30)");
+    one.query("BEGIN");
+    one.query("INSERT INTO t VALUES (4, 4, 40)");
+    one.query("UPDATE t SET n = n + 1 WHERE a = 1 AND b = 1");
+    one.query("UPDATE t SET n = n + 1 WHERE a = 4 AND b = 4");
+    one.query("DELETE FROM t WHERE a = 2 AND b = 2");
+    let n = |client: &mut crate::harness::Client, a: u32| {
+        client.query(&format!("SELECT n FROM t WHERE a = {a} AND b = {a}"))
+    };
+    assert_eq!(n(&mut one, 1), rows(&[&["11"]]));
+    assert_eq!(n(&mut one, 2), rows(&[]));
+    assert_eq!(n(&mut one, 3), rows(&[&["30"]]));
+    assert_eq!(n(&mut one, 4), rows(&[&["41"]]));
+    assert_eq!(n(&mut one, 5), rows(&[]));
+    assert_eq!(one.query("SELECT a FROM t WHERE n = 10"), rows(&[]));
+    assert_eq!(one.query("SELECT a FROM t WHERE n = 11"), rows(&[&["1"]]));
+    assert_eq!(
+        one.query("SELECT a FROM t WHERE n IN (20, 30, 41) ORDER BY a"),
+        rows(&[&["3"], &["4"]])
+    );
+    assert_eq!(
+        one.query("SELECT n FROM t WHERE a = 3 AND b = 3 AND n > 30"),
+        rows(&[])
+    );
+    // None of these keys was asked for.
+    two.query("INSERT INTO t VALUES (6, 6, 60)");
+    one.query("COMMIT");
+    assert_eq!(
+        one.query("SELECT a, n FROM t ORDER BY a"),
+        rows(&[&["1", "11"], &["3", "30"], &["4", "41"], &["6", "60"]])
+    );
+    one.query("BEGIN");
+    one.query("INSERT INTO t VALUES (7, 7, 70)");
+    assert_eq!(n(&mut one, 3), rows(&[&["30"]]));
+    two.query("UPDATE t SET n = 31 WHERE a = 3 AND b = 3");
+    assert_eq!(one.error("COMMIT").0, "40001");
+}
+
+#[test]
 fn a_failed_transaction_takes_only_rollback() {
     let server = Server::start();
     let mut client = server.connect();

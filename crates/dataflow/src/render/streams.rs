@@ -29,7 +29,7 @@ pub type Rows<'s> = Stream<'s, u64, Vec<Update>>;
 pub type Index<'s> = Imported<'s, u64, i64>;
 /// Rows, some of which are rows of errors.
 pub type Outcome = Result<Row, Row>;
-type Builder = CapacityContainerBuilder<Vec<Update>>;
+pub(super) type Builder = CapacityContainerBuilder<Vec<Update>>;
 
 /// Rows and errors of one node.
 #[derive(Clone)]

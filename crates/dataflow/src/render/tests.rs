@@ -15,7 +15,7 @@ use everview_optimize::physical::{Arrangement, DataflowPlan};
 use everview_repr::{GlobalId, RelationDesc, Timestamp};
 use proptest::prelude::*;
 
-use crate::{Changes, Compute, DataflowDesc, DataflowId, Export};
+use crate::{Changes, Compute, Contents, DataflowDesc, DataflowId, Export, Tally};
 use generate::{Entropy, History};
 use oracle::Answer;
 use tables::Tables;
@@ -74,6 +74,7 @@ pub fn index(id: u32, expr: &RelExpr, as_of: u64) -> DataflowDesc {
         export: Export::Index {
             id: GlobalId(id),
             arrangements: vec![by_first_column(expr)],
+            tally: Some(Arc::new(Tally::new((as_of..64).map(Timestamp)))),
         },
     }
 }
@@ -119,6 +120,21 @@ pub fn shown(compute: &Compute, id: u32, time: u64) -> Answer {
         .errors
         .extend(errors.iter().map(super::scratch::error_row));
     answer
+}
+
+/// What an index's tally says as of a time, once.
+fn told(compute: &Compute, id: u32, time: u64) -> Contents {
+    loop {
+        let mut tallies = compute.tallies().into_iter();
+        let (_, tally, upper) = tallies
+            .find(|(index, _, _)| *index == GlobalId(id))
+            .expect("a tally");
+        // Readers see what is new a little before this is said.
+        if upper > Timestamp(time) {
+            return tally.take(Timestamp(time)).expect("an end");
+        }
+        std::thread::yield_now();
+    }
 }
 
 /// A random case: a view, a view over it, how its tables change, and in what portions workers hear of it.
@@ -197,6 +213,7 @@ impl Case {
                 };
                 assert_eq!(found, *expected, "{}", context());
                 assert_eq!(found.digests(), expected.digests(), "{}", context());
+                assert_eq!(told(&compute, id, time), found.contents(), "{}", context());
             }
         }
         compute.shutdown();

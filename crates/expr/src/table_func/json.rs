@@ -53,6 +53,7 @@ fn columns(
             .map(|(name, ty)| (*name, ParamType::Exact(ty.clone())))
             .collect(),
         strict: true,
+        series: false,
         doc,
         eval,
     }

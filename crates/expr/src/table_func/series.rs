@@ -10,7 +10,7 @@ pub(super) fn declare() -> Vec<TableFunctionDesc> {
     let name = "generate_series";
     let doc = "The numbers from the first to the second by the third (1 if not said).";
     let times = "The times from the first to the second by the third.";
-    vec![
+    let all = vec![
         declaration(name, "int4, int4 -> int4", doc, integers),
         declaration(name, "int4, int4, int4 -> int4", doc, integers),
         declaration(name, "int8, int8 -> int8", doc, integers),
@@ -29,7 +29,12 @@ pub(super) fn declare() -> Vec<TableFunctionDesc> {
             times,
             timestamps,
         ),
-    ]
+    ];
+    let series = all.into_iter().map(|desc| TableFunctionDesc {
+        series: true,
+        ..desc
+    });
+    series.collect()
 }
 
 fn bad(message: &str) -> EvalError {

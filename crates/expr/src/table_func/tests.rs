@@ -29,7 +29,9 @@ fn rows(name: &str, args: &[(&str, Option<&str>)], most: usize) -> Vec<String> {
         environment: None,
     };
     let mut out = Vec::new();
+    let mut given = Vec::new();
     let result = call(resolved.func, &call_types, &datums, &mut |row| {
+        given.push(row.clone());
         let shown = |((_, ty), datum): (&(String, ScalarType), Datum<'_>)| {
             let mut shown = String::new();
             text::format(ty, datum, &mut shown);
@@ -50,6 +52,28 @@ fn rows(name: &str, args: &[(&str, Option<&str>)], most: usize) -> Vec<String> {
         );
         out.len() < most
     });
+    // Stopped after every other row, it gives the same.
+    let (mut place, mut resumed) = (Place::default(), Vec::new());
+    loop {
+        let mut stopped = false;
+        let again = resume(
+            resolved.func,
+            &call_types,
+            &datums,
+            &mut place,
+            &mut |ordinal, row| {
+                resumed.push(row);
+                assert_eq!(ordinal, resumed.len() as u64);
+                stopped = resumed.len().is_multiple_of(2);
+                !stopped && resumed.len() < given.len()
+            },
+        );
+        if !stopped || resumed.len() >= given.len() {
+            assert!(again.is_ok() || again == result);
+            break;
+        }
+    }
+    assert_eq!(resumed, given);
     if let Err(error) = result {
         out.push(format!("!{} {}", error.code(), error.message()));
     }

@@ -249,6 +249,9 @@ impl Planner<'_> {
                 SqlOption::KeyValue { key, value } => (Name::new(key)?.to_string(), Some(value)),
                 other => (other.to_string().to_lowercase(), None),
             };
+            if is_about_pages(&key) {
+                continue;
+            }
             if key != "append_only" {
                 return Err(PlanError::new(
                     SqlState::FEATURE_NOT_SUPPORTED,
@@ -262,6 +265,12 @@ impl Planner<'_> {
         }
         Ok(append_only)
     }
+}
+
+/// Storage parameters about pages and their upkeep: there are no pages, and nothing that they would change.
+fn is_about_pages(key: &str) -> bool {
+    ["fillfactor", "parallel_workers", "toast_tuple_target"].contains(&key)
+        || key.starts_with("autovacuum_")
 }
 
 /// A column without default.

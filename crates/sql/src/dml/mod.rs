@@ -79,9 +79,7 @@ impl Planner<'_> {
                 SqlState::INSUFFICIENT_PRIVILEGE,
                 format!("permission denied for table {}", object.name),
             ),
-            _ => {
-                Err(crate::statement::wrong_kind(&object.name, "table"))
-            }
+            _ => Err(crate::statement::wrong_kind(&object.name, "table")),
         }
     }
 

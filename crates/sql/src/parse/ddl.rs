@@ -62,7 +62,8 @@ impl Input<'_> {
                 word @ ("TYPE" | "DOMAIN" | "FUNCTION" | "PROCEDURE" | "AGGREGATE" | "OPERATOR"
                 | "SEQUENCE" | "TRIGGER" | "ROLE" | "USER" | "GROUP" | "DATABASE"
                 | "EXTENSION" | "RULE" | "POLICY" | "COLLATION" | "CAST" | "SOURCE"
-                | "PUBLICATION" | "SUBSCRIPTION" | "SERVER" | "STATISTICS" | "TABLESPACE" | "LANGUAGE" | "CLUSTER"),
+                | "PUBLICATION" | "SUBSCRIPTION" | "SERVER" | "STATISTICS" | "TABLESPACE"
+                | "LANGUAGE" | "CLUSTER"),
             ) => Err(PlanError::unsupported(format!("CREATE {word}")).at(position)),
             Some("FOREIGN" | "EVENT" | "ACCESS" | "TEXT" | "USER_MAPPING") => {
                 Err(PlanError::unsupported(format!("CREATE {}", words.join(" "))).at(position))

@@ -250,7 +250,9 @@ impl Planner<'_> {
         }
         if crate::travel::is_changes(&full) {
             if ordinality {
-                return Err(PlanError::unsupported("WITH ORDINALITY of everview.changes"));
+                return Err(PlanError::unsupported(
+                    "WITH ORDINALITY of everview.changes",
+                ));
             }
             return self.changes_item(&full, args, alias);
         }

@@ -26,6 +26,9 @@ use crate::types;
 use everview_repr::{ScalarType, SqlState};
 use sqlparser::ast::{BinaryOperator, CastKind, DataType, Expr, Ident, ObjectName, Spanned};
 
+/// Functions without parentheses that the parser takes for names.
+const KEYWORDS: [&str; 3] = ["current_catalog", "current_role", "current_schema"];
+
 impl Planner<'_> {
     /// Plans an expression.
     pub(crate) fn expr(&mut self, expr: &Expr, cx: &ExprContext<'_>) -> Result<Typed, PlanError> {
@@ -160,6 +163,9 @@ impl Planner<'_> {
             Err(error) if error.code == SqlState::UNDEFINED_COLUMN => {
                 match cx.env.table(None, &name).at(position)? {
                     Some((level, table)) => self.whole_row(level, table, position, cx),
+                    None if ident.quote_style.is_none() && KEYWORDS.contains(&&*name) => {
+                        self.call_function(&name, vec![], position)
+                    }
                     None => Err(error.at(position)),
                 }
             }

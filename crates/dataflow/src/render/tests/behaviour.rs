@@ -171,6 +171,7 @@ fn an_index_is_imported_as_of_past_and_present_times() {
             export: Export::Index {
                 id: GlobalId(id as u32),
                 arrangements: vec![arrangement.clone()],
+                tally: None,
             },
         };
         compute.install(over(2, 7));

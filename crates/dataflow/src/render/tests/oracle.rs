@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::export::tally::Contents;
 use everview_expr::window::WindowFunc;
 use everview_expr::{
     CallTypes, Id, LocalId, RelExpr, ScalarExpr, WindowExpr, registry, table_func,
@@ -32,6 +33,14 @@ impl Answer {
             digests[1].update(&key, row.as_ref(), 1);
         }
         digests
+    }
+
+    /// The rows, as a tally has them.
+    pub fn contents(&self) -> Contents {
+        let rows = self.rows.iter().map(|(row, count)| (row.clone(), *count));
+        let mut contents = Contents::default();
+        contents.add(&rows.collect::<Vec<_>>());
+        contents
     }
 }
 

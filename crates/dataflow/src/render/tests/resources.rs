@@ -239,7 +239,7 @@ fn what_takes_most_memory_is_shed_though_it_shows_nothing_yet() {
     behaviour::wait("the large one", || (status(2).bytes > small).then_some(()));
     assert!(!status(2).hydrated);
     let error = everview_repr::EvalError::new(everview_repr::SqlState::OUT_OF_MEMORY, "too much");
-    assert!(compute.shed(&error));
+    assert!(compute.shed(&error, 0));
     assert_eq!(status(2).suspended.as_deref(), Some("too much"));
     behaviour::wait("its memory", || (status(2).bytes == 0).then_some(()));
     assert_eq!((status(1).suspended, status(1).bytes), (None, small));
