@@ -113,6 +113,16 @@ pub struct Server {
         value_parser = duration
     )]
     pub producer_retention: std::time::Duration,
+    /// How much of the past stays in memory, as 60s, 15min or 2h; older times are read from the log
+    #[arg(
+        long,
+        global = true,
+        env = "EVERVIEW_HISTORY",
+        default_value = "60s",
+        value_name = "TIME",
+        value_parser = duration
+    )]
+    pub history: std::time::Duration,
     /// How often the views' digests are written to the log, for VERIFY, as 60s or 500ms
     #[arg(
         long,

@@ -53,6 +53,7 @@ pub fn open(options: &Server, data_dir: &Path) -> Result<Coordinator, Box<dyn Er
         memory_limit: options.memory_limit,
         producer_retention: micros(options.producer_retention),
         checkpoint_period: micros(options.checkpoint_interval),
+        history: micros(options.history),
         secret_key: secret_key(),
         ..Options::default()
     };
