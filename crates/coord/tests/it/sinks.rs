@@ -47,7 +47,7 @@ fn a_sink_is_made_of_a_relation_and_a_connection_and_outlives_a_restart() {
     connect(&server);
     server.query(
         "CREATE SINK a FROM t INTO POSTGRES (CONNECTION shared, TABLE t, KEY (id));
-         CREATE SINK b FROM m INTO POSTGRES (CONNECTION own, TABLE x.\"M\")",
+         CREATE SINK b FROM m INTO POSTGRES (TABLE x.\"M\", CONNECTION own)",
     );
     server.restart();
     let shown =
@@ -164,7 +164,7 @@ fn a_process_that_runs_no_sinks_makes_none() {
     server.query("CREATE TABLE t (a int)");
     let (code, _) = server
         .connect()
-        .error("CREATE SINK s FROM t INTO POSTGRES (CONNECTION own, TABLE t)");
+        .error("CREATE SINK k FROM t INTO POSTGRES (CONNECTION own, TABLE t)");
     assert_eq!(code, "55000");
 }
 

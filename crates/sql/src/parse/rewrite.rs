@@ -126,9 +126,13 @@ fn starts_query(before: &[TokenWithSpan]) -> bool {
     }
 }
 
-/// Whether a parenthesis before TABLE belongs to something other than a query: `(LIKE ..` has no TABLE, so nothing.
+/// Whether a parenthesis before TABLE belongs to something other than a query: to ON, or to a sink's options.
 fn names_something_else(before: &[TokenWithSpan]) -> bool {
-    before.len() >= 2 && is_word(&before[before.len() - 2].token, "on")
+    match before {
+        [.., into, last, _] if is_word(&last.token, "postgres") => is_word(&into.token, "into"),
+        [.., last, _] => is_word(&last.token, "on"),
+        _ => false,
+    }
 }
 
 fn after_set_operator(before: &[TokenWithSpan]) -> bool {
