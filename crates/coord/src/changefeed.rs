@@ -19,6 +19,9 @@ use everview_repr::{GlobalId, RelationDesc, Timestamp};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+#[cfg(test)]
+mod tests;
+
 /// A query whose changes are wanted.
 #[derive(Clone)]
 pub(crate) struct Feed {
