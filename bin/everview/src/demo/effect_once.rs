@@ -261,8 +261,8 @@ fn verdict(counted: &[Counts], right: bool) -> String {
     }
     out += match right {
         true => {
-            "Delivered and processed more than once, an order took effect once wherever its sender said what it was: \
-             \nby a number, or by a key. These are everview.effects_by_key and materialized views over the tables."
+            "Delivered and processed more than once, an order took effect once wherever its sender said what it was:\n\
+             by a number, or by a key. These are everview.effects_by_key and materialized views over the tables."
         }
         false => "This is not what was to be shown: please report it.",
     };

@@ -12,7 +12,7 @@ use crate::coordinator::Shared;
 use crate::error::Error;
 use crate::lookup::AsOf;
 use crate::table::{Repeats, StoredTable, UniqueKey};
-use crate::transaction::{Coming, Lookup, TableWrites, Transaction, key_hash, keys_of};
+use crate::transaction::{Coming, KeyHash, Lookup, TableWrites, Transaction, key_hash, keys_of};
 use everview_log::ChunkRef;
 use everview_repr::{GlobalId, Row, SqlState};
 use std::collections::{BTreeMap, HashSet};
@@ -24,6 +24,13 @@ type Keys = BTreeMap<GlobalId, HashSet<Vec<u8>>>;
 fn has(keys: &Keys, unique: &UniqueKey, key: &[u8]) -> bool {
     let own = keys.get(&unique.constraint);
     own.is_some_and(|own| own.contains(key))
+}
+
+/// A key of a row.
+struct RowKey<'t> {
+    unique: &'t UniqueKey,
+    key: Vec<u8>,
+    hash: KeyHash,
 }
 
 /// Writes rows, each with its line, as one piece of the transaction; gives how many were left out because their table
@@ -42,16 +49,16 @@ pub(crate) fn write(
     let id = transaction.id;
     let Transaction { writes, reads, .. } = transaction;
     let writes = writes.entry(table.id).or_default();
-    let before = written_before(shared, table, writes, &rows)?;
+    let keyed: Vec<Vec<RowKey<'_>>> = rows.iter().map(|(row, _)| row_keys(table, row)).collect();
+    let before = written_before(shared, table, writes, &keyed)?;
     let mut fresh = Keys::new();
+    let mut hashes: BTreeMap<GlobalId, Vec<KeyHash>> = BTreeMap::new();
     let (mut count, mut dropped) = (0, 0);
-    'rows: for (row, line) in rows {
+    'rows: for ((row, line), keys) in rows.into_iter().zip(keyed) {
         let located = |error| at(error, &table.name, line, None);
-        let keys = keys_of(table, &row);
-        let touched = keys
-            .iter()
-            .any(|(unique, key)| is_touched(writes, unique, key));
-        for (unique, key) in &keys {
+        let mut touched = keys.iter().map(|k| is_touched(writes, k.unique, &k.key));
+        let touched = touched.any(|touched| touched);
+        for RowKey { unique, key, .. } in &keys {
             let here = has(&fresh, unique, key)
                 || has(&before, unique, key) && !is_touched(writes, unique, key);
             // What is below is looked up with what was touched.
@@ -73,8 +80,9 @@ pub(crate) fn write(
             dropped += u64::from(!sent.map_err(located)?);
             continue;
         }
-        for (unique, key) in keys {
+        for RowKey { unique, key, hash } in keys {
             fresh.entry(unique.constraint).or_default().insert(key);
+            hashes.entry(unique.constraint).or_default().push(hash);
         }
         codec::push(&mut bytes, row.as_ref(), 1);
         count += 1;
@@ -82,9 +90,9 @@ pub(crate) fn write(
     if count == 0 {
         return Ok(dropped);
     }
-    for (constraint, own) in fresh {
+    for (constraint, own) in hashes {
         let keys = writes.chunk_keys.entry(constraint).or_default();
-        keys.add(own.iter().map(|key| key_hash(key)));
+        keys.add(own.into_iter());
         reads.ahead(constraint, keys.clone());
     }
     check_room(shared, writes)?;
@@ -98,6 +106,15 @@ pub(crate) fn write(
     Ok(dropped)
 }
 
+fn row_keys<'t>(table: &'t StoredTable, row: &Row) -> Vec<RowKey<'t>> {
+    let keyed = |(unique, key): (&'t UniqueKey, Vec<u8>)| RowKey {
+        unique,
+        hash: key_hash(&key),
+        key,
+    };
+    keys_of(table, row).into_iter().map(keyed).collect()
+}
+
 fn is_touched(writes: &TableWrites, unique: &UniqueKey, key: &[u8]) -> bool {
     let keys = writes.keys.get(&unique.constraint);
     keys.is_some_and(|keys| keys.contains_key(key))
@@ -109,19 +126,18 @@ fn written_before(
     shared: &Shared,
     table: &StoredTable,
     writes: &mut TableWrites,
-    rows: &[(Row, u64)],
+    rows: &[Vec<RowKey<'_>>],
 ) -> Result<Keys, Error> {
     let mut found = Keys::new();
     if writes.chunk_keys.values().all(|keys| keys.is_empty()) {
         return Ok(found);
     }
     let mut wanted = Keys::new();
-    for (row, _) in rows {
-        for (unique, key) in keys_of(table, row) {
-            let ahead = writes.chunk_keys.get(&unique.constraint);
-            if ahead.is_some_and(|keys| keys.may_hold(key_hash(&key))) {
-                wanted.entry(unique.constraint).or_default().insert(key);
-            }
+    for RowKey { unique, key, hash } in rows.iter().flatten() {
+        let ahead = writes.chunk_keys.get(&unique.constraint);
+        if ahead.is_some_and(|keys| keys.may_hold(*hash)) {
+            let own = wanted.entry(unique.constraint).or_default();
+            own.insert(key.clone());
         }
     }
     let chunks = writes.chunks.len();

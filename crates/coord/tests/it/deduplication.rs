@@ -369,3 +369,25 @@ fn view_as_its_own_sink_what_a_reader_sees_is_a_function_of_the_log() {
         server.query("VERIFY MATERIALIZED VIEW revenue");
     }
 }
+
+#[test]
+fn a_table_stops_deduplicating_when_its_constraint_is_dropped() {
+    let mut server = Server::start();
+    for (table, within) in [("forever", ""), ("hourly", " WITHIN '1 hour'")] {
+        server.query(&format!(
+            "CREATE TABLE {table} (a int) WITH (DEDUPLICATE BY (a){within}); \
+             INSERT INTO {table} VALUES (1), (1); \
+             ALTER TABLE {table} DROP CONSTRAINT {table}_a_dedup; \
+             INSERT INTO {table} VALUES (1), (1)"
+        ));
+    }
+    for _ in 0..2 {
+        for table in ["forever", "hourly"] {
+            assert_eq!(count(&server, table), "3", "{table}");
+        }
+        let none = "SELECT count(deduplicate_by), count(remembered_keys) FROM everview.tables";
+        assert_eq!(server.query(none), rows(&[&["0", "0"]]));
+        server.restart_after(|folder| std::fs::remove_dir_all(folder.join("store")).unwrap());
+    }
+    server.query("VERIFY ALL");
+}

@@ -72,10 +72,12 @@ impl Input<'_> {
                 Token::LParen => depth += 1,
                 Token::RParen => depth = depth.saturating_sub(1),
                 token if depth == 0 && is_word(token, "as") => return None,
-                token if depth == 0 && is_word(token, "with") => {
-                    if *self.ahead(n + 1) == Token::LParen {
-                        return Some(n);
-                    }
+                token
+                    if depth == 0
+                        && is_word(token, "with")
+                        && *self.ahead(n + 1) == Token::LParen =>
+                {
+                    return Some(n);
                 }
                 _ => {}
             }
