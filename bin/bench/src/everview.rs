@@ -54,6 +54,8 @@ pub struct Launch {
     pub workers: Option<u16>,
     /// Where it listens; port 0 is a free one.
     pub listen: SocketAddr,
+    /// How long memory shows the past, as `--history` takes it; the server's own default if none is given.
+    pub history: Option<&'static str>,
 }
 
 impl Launch {
@@ -77,6 +79,7 @@ impl Launch {
             folder: folder.to_path_buf(),
             workers: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            history: None,
         })
     }
 
@@ -105,6 +108,7 @@ impl Launch {
             .arg(&address_file)
             .args(["--listen", &self.listen.to_string(), "--log-level", "warn"])
             .args(workers)
+            .args(self.history.map(|history| format!("--history={history}")))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

@@ -58,6 +58,8 @@ pub async fn run(arguments: &Arguments, out: &mut impl Write) -> Result<bool, Fa
         .tempdir()?;
     let launch = Launch {
         listen: free_address()?,
+        // Shorter than some outages are: then sinks go on from the log.
+        history: Some("1s"),
         ..Launch::new(arguments.everview.as_deref(), folder.path())?
     };
     let mut postgres = Postgres::start()?;
@@ -71,10 +73,10 @@ pub async fn run(arguments: &Arguments, out: &mut impl Write) -> Result<bool, Fa
     let stop = Arc::new(AtomicBool::new(false));
     let writer = tokio::spawn(write::run(server.url(), arguments.seed, stop.clone()));
     let observer = tokio::spawn(observe::run(server.url(), postgres.url(), stop.clone()));
-    for _ in 0..arguments.rounds {
+    for round in 0..arguments.rounds {
         tokio::time::sleep(BETWEEN).await;
         postgres.kill()?;
-        tokio::time::sleep(BETWEEN).await;
+        tokio::time::sleep(BETWEEN * (1 + round % 2 * 4)).await;
         postgres.restart()?;
         tokio::time::sleep(BETWEEN).await;
         server.kill()?;
@@ -97,9 +99,10 @@ pub async fn run(arguments: &Arguments, out: &mut impl Write) -> Result<bool, Fa
             "{} states of targets are their views as of their progress",
             observed.agreed
         ),
-        observed
-            .fault
-            .or_else(|| (observed.agreed < 20).then(|| "too few".to_string())),
+        observed.fault.or_else(|| {
+            let unseen = observed.unseen.unwrap_or_default();
+            (observed.agreed < 20).then(|| format!("too few: {unseen}"))
+        }),
     )?;
 
     let source = Session::connect("Everview", &server.url()).await?;

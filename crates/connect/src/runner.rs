@@ -122,10 +122,14 @@ async fn keep_following(
     loop {
         let result = match coordinator.sink(id) {
             Ok(None) => return,
-            Ok(Some(sink)) => {
-                let target = target.get_or_insert_with(|| Box::new(Postgres::new(&sink)));
-                follow(coordinator, &sink, target.as_mut(), &mut wait).await
-            }
+            Ok(Some(sink)) => match &sink.target.password {
+                // The key may be put back while the server runs.
+                Err(error) => Err(Stop::Feed(error.clone())),
+                Ok(_) => {
+                    let target = target.get_or_insert_with(|| Box::new(Postgres::new(&sink)));
+                    follow(coordinator, &sink, target.as_mut(), &mut wait).await
+                }
+            },
             Err(error) => Err(Stop::Feed(error)),
         };
         let stage = match result {

@@ -7,6 +7,9 @@ use std::time::Duration;
 use super::schema::SINKS;
 use crate::session::{Session, SessionError, difference};
 
+/// How long to wait where there was nothing to see.
+const AGAIN: Duration = Duration::from_millis(50);
+
 /// What an observer has seen.
 #[derive(Debug, Default)]
 pub struct Observed {
@@ -14,6 +17,8 @@ pub struct Observed {
     pub agreed: u64,
     /// The first that did not.
     pub fault: Option<String>,
+    /// Why the last that could not be seen was not.
+    pub unseen: Option<String>,
 }
 
 /// Observes until told to stop.
@@ -27,7 +32,11 @@ pub async fn run(source: String, target: String, stop: Arc<AtomicBool>) -> Obser
         match look(&source, &target, sink, query, there).await {
             Ok(Look::Agrees) => observed.agreed += 1,
             Ok(Look::Differs(fault)) => observed.fault = Some(fault),
-            Ok(Look::Nothing) | Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Ok(Look::Nothing) => tokio::time::sleep(AGAIN).await,
+            Err(error) => {
+                observed.unseen = Some(error.to_string());
+                tokio::time::sleep(AGAIN).await;
+            }
         }
     }
     observed
@@ -59,7 +68,7 @@ async fn look(
         .unwrap_or_default();
     target.run("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
     let rows = target.rows(there).await?;
-    let mut progress = 0;
+    let mut progress: i64 = 0;
     for table in ["everview_sinks", "target.everview_sinks"] {
         let sql = format!("SELECT progress FROM {table} WHERE sink LIKE '{id}'");
         let found = target.rows(&sql).await?.into_keys().next();
