@@ -3,6 +3,8 @@
 //! A column reference counts scopes outwards: level 0 is the row at hand, level 1 the row of the query around,
 //! and so on. The right side of a join, a subquery and a table function's arguments open a scope.
 
+pub(crate) mod explain;
+
 use everview_expr::aggregate::AggregateFunc;
 use everview_expr::window::{Frame, WindowFunc};
 use everview_expr::{CallTypes, Func, Id, LocalId, RelationType, TableFunc};

@@ -402,7 +402,7 @@ impl Planner<'_> {
         };
         Ok(ExplainPlan {
             stage,
-            raw: format!("{rel:#?}"),
+            raw: crate::hir::explain::explain(&rel, &|id| self.catalog.full_name(id)),
             select,
             maintained,
         })

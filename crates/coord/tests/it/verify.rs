@@ -29,7 +29,7 @@ fn results(server: &Server, sql: &str) -> Vec<Vec<String>> {
                 row[0].clone(),
                 row[1].clone(),
                 row[3].clone(),
-                row[5].clone(),
+                row[6].clone(),
             ]
         })
         .collect()

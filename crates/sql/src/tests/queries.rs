@@ -1,6 +1,7 @@
 //! What queries give: names, types, nullability.
 
 use super::support::Session;
+use crate::plan::Plan;
 
 fn columns(sql: &str) -> String {
     Session::with_tables().columns(sql)
@@ -240,4 +241,25 @@ fn parameters_take_their_types_from_context() {
     assert_eq!(types("SELECT $2::int"), "text integer");
     assert_eq!(types("SELECT a FROM t LIMIT $1"), "bigint");
     assert_eq!(types("UPDATE t SET c = $1 WHERE a = $2"), "numeric integer");
+}
+
+#[test]
+fn the_raw_plan_is_for_people() {
+    let session = Session::with_tables();
+    let sql = "EXPLAIN RAW PLAN FOR SELECT u.x, sum(u.a + 1) FILTER (WHERE u.y > 0) FROM u
+        WHERE EXISTS (SELECT 1 FROM t WHERE t.a = u.a) GROUP BY u.x";
+    let Plan::Explain(explain) = session.plan(sql).expect("a plan") else {
+        panic!("another plan");
+    };
+    let lines: Vec<&str> = explain.raw.lines().map(str::trim_start).collect();
+    for expected in [
+        "Reduce group (#1) aggregates (sum((#0 + 1)) filter (#2 > 0::double precision))",
+        "Filter (exists(subquery 1))",
+        "subquery 1:",
+        "Filter ((#0 = ^#0))",
+        "Get public.t",
+        "Get public.u",
+    ] {
+        assert!(lines.contains(&expected), "{expected}\n{}", explain.raw);
+    }
 }
