@@ -169,8 +169,8 @@ fn a_process_that_runs_no_sinks_makes_none() {
 }
 
 fn files(folder: &Path, out: &mut Vec<std::path::PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
         match path.is_dir() {
             true => files(&path, out),
             false => out.push(path),
