@@ -63,7 +63,7 @@ impl Session {
                 })
             }
             CopyPlan::Subscribe { subscribe, options } => {
-                let subscription = self.subscribe(*subscribe, params).await?;
+                let subscription = Box::pin(self.subscribe(*subscribe, params)).await?;
                 let columns = subscription.desc.arity();
                 Ok(Outcome::CopyOut {
                     columns,

@@ -49,7 +49,7 @@ impl Session {
             Plan::Verify(plan) => self.verify(plan, params).await,
             Plan::Reader { call, desc } => self.call_reader(call, desc, params),
             Plan::Subscribe(plan) => {
-                let subscription = self.subscribe(plan.clone(), params).await?;
+                let subscription = Box::pin(self.subscribe(plan.clone(), params)).await?;
                 Ok(Outcome::Subscribe(Box::new(subscription)))
             }
             Plan::Insert(plan) => self.insert(plan, planned, params).await,
@@ -136,7 +136,7 @@ impl Session {
                 None => {
                     let query = self.compiled(planned, expr, &context, &state, as_of)?;
                     let _log = match query.reads_log() {
-                        true => Some(travel::history(&self.shared, self).await?),
+                        true => Some(Box::pin(travel::history(&self.shared, self)).await?),
                         false => None,
                     };
                     (context.read(&query, as_of, finish, self).await?, query)
@@ -179,7 +179,7 @@ impl Session {
         };
         let rows = match past {
             Some(past) if !self.remembers(&past, &plan.depends_on)? => {
-                self.select_past(plan, params, &past).await?
+                Box::pin(self.select_past(plan, params, &past)).await?
             }
             _ => {
                 self.read_as_of(&plan.expr, planned, params, as_of, Some(&finish))

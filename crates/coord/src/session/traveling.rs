@@ -48,8 +48,9 @@ impl Session {
             None if parsed.is_as_of() => self.time_of(statement, declared, params)?,
             None => None,
         };
+        // What is rare is boxed, so that all other statements do not carry its state.
         let planned = match time {
-            Some(at) => self.planned_as_of(statement, declared, at).await?,
+            Some(at) => Box::pin(self.planned_as_of(statement, declared, at)).await?,
             None => self.planned(statement, declared)?,
         };
         if planned.changes.is_empty() {
@@ -58,7 +59,7 @@ impl Session {
             }
             return Ok(planned);
         }
-        self.with_changes(planned, params).await
+        Box::pin(self.with_changes(planned, params)).await
     }
 
     /// The time of a statement's AS OF; none while that is still to come with the parameters.
