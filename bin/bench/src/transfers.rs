@@ -11,7 +11,7 @@ mod writer;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -71,7 +71,8 @@ struct Run {
     /// How to connect to the server that is there now.
     url: watch::Receiver<String>,
     committed: AtomicU64,
-    written: AtomicBool,
+    /// The time by which all was written, once it is.
+    end: AtomicU64,
     reads: AtomicU64,
     /// What was seen and should not have been.
     violations: parking_lot::Mutex<Vec<String>>,
@@ -88,6 +89,11 @@ impl Run {
                 None
             }
         }
+    }
+
+    /// Whether all is written, and taken in by whoever has come to a time.
+    fn is_over(&self, at: Option<u64>) -> bool {
+        at.is_some_and(|at| at >= self.end.load(Ordering::SeqCst))
     }
 
     fn violation(&self, what: String) {
@@ -112,7 +118,7 @@ pub async fn run(arguments: &Arguments, out: &mut impl Write) -> Result<bool, Fa
     let run = Arc::new(Run {
         url,
         committed: AtomicU64::new(0),
-        written: AtomicBool::new(false),
+        end: AtomicU64::new(u64::MAX),
         reads: AtomicU64::new(0),
         violations: parking_lot::Mutex::default(),
     });
@@ -144,12 +150,15 @@ pub async fn run(arguments: &Arguments, out: &mut impl Write) -> Result<bool, Fa
     for writer in writers {
         writer.await??;
     }
-    run.written.store(true, Ordering::SeqCst);
+    let session = Session::connect("Everview", &server.url()).await?;
+    let counted = session.rows("SELECT count(*) FROM transfers").await?;
+    let end = session.rows("SHOW everview.last_read_timestamp").await?;
+    let end = end.keys().next().and_then(|end| end.parse().ok());
+    run.end
+        .store(end.ok_or("no time was read at")?, Ordering::SeqCst);
     reader.await??;
     nulls.await??;
     let balances = balances.await??;
-    let session = Session::connect("Everview", &server.url()).await?;
-    let counted = session.rows("SELECT count(*) FROM transfers").await?;
     if counted != Rows::from([(arguments.transfers.to_string(), 1)]) {
         run.violation(format!(
             "{} transfers were written, {counted:?} are there",
@@ -191,7 +200,8 @@ pub async fn run(arguments: &Arguments, out: &mut impl Write) -> Result<bool, Fa
 async fn read(run: Arc<Run>) -> Result<(), Fault> {
     let zeros = Rows::from([("0 | 0 | 0 | 0".to_string(), 1)]);
     loop {
-        let last = run.written.load(Ordering::SeqCst);
+        let written = || run.end.load(Ordering::SeqCst) < u64::MAX;
+        let last = written();
         let Some(session) = run.connect().await else {
             continue;
         };
@@ -203,7 +213,7 @@ async fn read(run: Arc<Run>) -> Result<(), Fault> {
             if last {
                 return Ok(());
             }
-            if run.written.load(Ordering::SeqCst) {
+            if written() {
                 break;
             }
         }

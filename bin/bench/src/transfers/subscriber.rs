@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
@@ -16,10 +15,10 @@ const FETCH: &str = "FETCH ALL changes WITH (timeout = '200ms')";
 pub struct Balances {
     /// Of each account, with how often each balance is there: once, in every state.
     accounts: BTreeMap<String, BTreeMap<i64, i64>>,
-    /// The commit that is being taken in.
+    /// Up to which time all is taken in.
     at: Option<u64>,
-    /// The commit after which it was checked last.
-    checked: Option<u64>,
+    /// The commit that is being taken in.
+    pending: Option<i64>,
     /// States that were checked.
     pub states: u64,
 }
@@ -41,26 +40,20 @@ impl Balances {
 
     async fn fetch(&mut self, session: &Session, run: &Run) -> Result<(), SessionError> {
         let from = match self.at {
-            // What was fetched is whole commits.
-            Some(at) => format!("AS OF {at} WITH (SNAPSHOT = false)"),
-            None => String::new(),
+            Some(at) => format!("WITH (PROGRESS, SNAPSHOT = false) AS OF {at}"),
+            None => "WITH (PROGRESS)".to_string(),
         };
         session
             .run(&format!(
                 "BEGIN; DECLARE changes CURSOR FOR SUBSCRIBE TO balance {from}"
             ))
             .await?;
-        loop {
-            let last = run.written.load(Ordering::SeqCst);
-            let changes = rows(session).await?;
-            for change in &changes {
+        while !run.is_over(self.at) {
+            for change in &rows(session).await? {
                 self.apply(change, run);
             }
-            self.check(run);
-            if last && changes.is_empty() {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
     fn apply(&mut self, change: &SimpleQueryRow, run: &Run) {
@@ -69,18 +62,21 @@ impl Balances {
                 .get(column)
                 .and_then(|text: &str| text.parse::<i64>().ok())
         };
-        let (Some(time), Some(diff), Some(account), Some(balance)) = (
-            number("mz_timestamp"),
-            number("mz_diff"),
-            change.get("account"),
-            number("balance"),
-        ) else {
+        if let Some(complete) = progress(change) {
+            self.check(run);
+            self.at = Some(complete);
+            return;
+        }
+        let (Some(diff), Some(account), Some(balance)) =
+            (number("mz_diff"), change.get("account"), number("balance"))
+        else {
             return run.violation(format!("a subscriber was told {change:?}"));
         };
-        if self.at.is_some_and(|at| at < time as u64) {
+        let time = number("mz_timestamp");
+        if self.pending.is_some_and(|pending| Some(pending) != time) {
             self.check(run);
         }
-        self.at = Some(time as u64);
+        self.pending = time;
         let balances = self.accounts.entry(account.to_string()).or_default();
         let count = balances.entry(balance).or_default();
         *count += diff;
@@ -91,20 +87,16 @@ impl Balances {
 
     /// The state after a commit.
     fn check(&mut self, run: &Run) {
-        if self.checked == self.at {
+        let Some(at) = self.pending.take() else {
             return;
-        }
-        self.checked = self.at;
+        };
         self.states += 1;
         let once = |balances: &BTreeMap<i64, i64>| {
             balances.len() == 1 && balances.values().all(|n| *n == 1)
         };
         let total: i64 = self.accounts.values().flat_map(BTreeMap::keys).sum();
         if total != 0 || !self.accounts.values().all(once) {
-            run.violation(format!(
-                "at {:?} a subscriber saw {:?}",
-                self.at, self.accounts
-            ));
+            run.violation(format!("at {at} a subscriber saw {:?}", self.accounts));
         }
     }
 
@@ -135,18 +127,26 @@ pub async fn no_nulls(run: Arc<Run>) -> Result<(), Fault> {
 
 async fn no_null(session: &Session, run: &Run) -> Result<(), SessionError> {
     session
-        .run("BEGIN; DECLARE changes CURSOR FOR SUBSCRIBE TO (SELECT id FROM matched WHERE other IS NULL)")
+        .run(
+            "BEGIN; DECLARE changes CURSOR FOR SUBSCRIBE TO (SELECT id FROM matched WHERE other IS NULL) WITH (PROGRESS)",
+        )
         .await?;
-    loop {
-        let last = run.written.load(Ordering::SeqCst);
-        let changes = rows(session).await?;
-        if let Some(change) = changes.first() {
-            run.violation(format!("a transfer did not meet itself: {change:?}"));
-        }
-        if last {
-            return Ok(());
+    let mut at = None;
+    while !run.is_over(at) {
+        for change in &rows(session).await? {
+            match progress(change) {
+                Some(complete) => at = Some(complete),
+                None => run.violation(format!("a transfer did not meet itself: {change:?}")),
+            }
         }
     }
+    Ok(())
+}
+
+/// Up to which time a message of progress says that all is there, if it is one.
+fn progress(change: &SimpleQueryRow) -> Option<u64> {
+    let time: u64 = change.get("mz_timestamp")?.parse().ok()?;
+    (change.get("mz_progressed") == Some("t")).then(|| time.saturating_sub(1))
 }
 
 async fn rows(session: &Session) -> Result<Vec<SimpleQueryRow>, SessionError> {
