@@ -1,3 +1,5 @@
+#![allow(clippy::disallowed_methods, reason = "a test starts its own threads")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -103,7 +103,7 @@ pub fn render<'s>(
 ) -> Collection<'s> {
     let health = Arc::clone(health);
     let scope = input.oks.scope();
-    let mut operator = OperatorBuilder::new(name.to_owned(), scope.clone());
+    let mut operator = OperatorBuilder::new(name.to_owned(), scope);
     let activator = scope.activator_for(operator.operator_info().address);
     let mut rows = operator.new_input(input.oks, Pipeline);
     let (oks, oks_stream) = operator.new_output();

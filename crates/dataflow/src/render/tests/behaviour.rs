@@ -1,5 +1,7 @@
 //! How results leave a dataflow, and what is left of one that goes.
 
+#![allow(clippy::disallowed_methods, reason = "a test starts its own threads")]
+
 use std::sync::Arc;
 
 use everview_expr::{Id, RelExpr, ScalarExpr, resolve};
