@@ -178,7 +178,11 @@ fn as_of_what_is_gone_or_to_come_is_refused_by_name() {
             let error = client.simple_query(sql).await.unwrap_err();
             assert_eq!(code(&error), "22023");
             assert!(
-                error.as_db_error().unwrap().message().contains("history"),
+                error
+                    .as_db_error()
+                    .unwrap()
+                    .message()
+                    .contains("before the log began"),
                 "{error:?}"
             );
         }
