@@ -4,9 +4,12 @@
 //! computes; so a worker on another machine would differ only in how they arrive.
 
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::thread::Thread;
 
 use everview_optimize::physical::{Arrangement, DataflowPlan};
 use everview_repr::{Diff, GlobalId, Row, Timestamp};
+use parking_lot::Mutex;
 
 use crate::arrange::publish::Published;
 use crate::compute::Shared;
@@ -134,12 +137,46 @@ pub(crate) enum Command {
         changes: Arc<Vec<(GlobalId, Changes)>>,
         upper: Timestamp,
     },
+    /// Let an index read its tables.
+    Open(DataflowId),
     /// Forget a dataflow.
     Drop(DataflowId),
     /// Let an index forget history before a time.
     AllowCompaction { index: GlobalId, since: Timestamp },
     /// Forget everything and end.
     Shutdown,
+}
+
+/// The way to all workers. Whoever sends, each worker gets the same commands in the same order.
+#[derive(Default)]
+pub(crate) struct Wires {
+    /// Each worker's commands, and its thread to wake.
+    workers: Mutex<Vec<(Sender<Command>, Thread)>>,
+}
+
+impl Wires {
+    /// Reaches these workers from now on, or none any more.
+    pub fn connect(&self, workers: Vec<(Sender<Command>, Thread)>) {
+        *self.workers.lock() = workers;
+    }
+
+    pub fn send(&self, command: &Command) {
+        let workers = self.workers.lock();
+        for (sender, thread) in workers.iter() {
+            // A worker that is gone has been shut down.
+            if sender.send(command.clone()).is_ok()
+                && !matches!(command, Command::AllowCompaction { .. })
+            {
+                thread.unpark();
+            }
+        }
+    }
+
+    /// Wakes them to look around.
+    pub fn wake(&self) {
+        let workers = self.workers.lock();
+        workers.iter().for_each(|(_, thread)| thread.unpark());
+    }
 }
 
 /// A dataflow to install, and what all workers share of it.

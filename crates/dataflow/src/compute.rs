@@ -4,9 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, OnceLock, Weak};
-use std::thread::Thread;
 
 use everview_repr::{EvalError, GlobalId, Timestamp};
 use parking_lot::Mutex;
@@ -14,7 +13,7 @@ use timely::{CommunicationConfig, Config, WorkerConfig};
 
 use crate::arrange::publish::{Published, SharedReader};
 use crate::command::{
-    Changes, Command, DataflowDesc, DataflowId, Export, Installation, TableReader, Target,
+    Changes, Command, DataflowDesc, DataflowId, Export, Installation, TableReader, Target, Wires,
 };
 use crate::export::peek::Peek;
 use crate::export::reader::IndexReader;
@@ -100,8 +99,7 @@ impl Entry {
 
 /// The workers.
 pub struct Compute {
-    /// Each worker's commands, and its thread to wake.
-    workers: Mutex<Vec<(Sender<Command>, Thread)>>,
+    wires: Arc<Wires>,
     count: usize,
     reader: Arc<dyn TableReader>,
     guards: Mutex<Option<timely::communication::WorkerGuards<()>>>,
@@ -130,17 +128,19 @@ impl Compute {
             worker: WorkerConfig::default().idle_spin(std::time::Duration::ZERO),
         };
         let tables = Arc::clone(&reader);
+        let wires = Arc::new(Wires::default());
+        let all = Arc::clone(&wires);
         let guards = timely::execute(config, move |worker| {
             let receiver = receivers.lock()[worker.index()].take();
             if let Some(receiver) = receiver {
-                worker::run(worker, receiver, Arc::clone(&tables));
+                worker::run(worker, receiver, Arc::clone(&tables), Arc::clone(&all));
             }
         })
         .map_err(std::io::Error::other)?;
         let threads = guards.guards().iter().map(|guard| guard.thread().clone());
-        let workers = senders.into_iter().zip(threads).collect();
+        wires.connect(senders.into_iter().zip(threads).collect());
         Ok(Compute {
-            workers: Mutex::new(workers),
+            wires,
             count,
             reader,
             guards: Mutex::new(Some(guards)),
@@ -156,15 +156,7 @@ impl Compute {
     }
 
     fn send(&self, command: &Command) {
-        let workers = self.workers.lock();
-        for (sender, thread) in workers.iter() {
-            // A worker that is gone has been shut down.
-            if sender.send(command.clone()).is_ok()
-                && !matches!(command, Command::AllowCompaction { .. })
-            {
-                thread.unpark();
-            }
-        }
+        self.wires.send(command);
     }
 
     /// Builds a dataflow. Its `as_of` must not lie before what tables and indexes can still show.
@@ -311,10 +303,7 @@ impl Compute {
         });
         if let Some(victim) = &victim {
             victim.health.fail(error.clone());
-            self.workers
-                .lock()
-                .iter()
-                .for_each(|(_, thread)| thread.unpark());
+            self.wires.wake();
         }
         victim.is_some()
     }
@@ -416,7 +405,7 @@ impl Compute {
     /// Forgets all dataflows, and waits for the workers to end.
     pub fn shutdown(&self) {
         self.send(&Command::Shutdown);
-        self.workers.lock().clear();
+        self.wires.connect(Vec::new());
         let guards = self.guards.lock().take();
         for result in guards
             .map(timely::communication::WorkerGuards::join)

@@ -19,7 +19,7 @@ use timely::dataflow::operators::vec::Filter;
 use timely::worker::Worker as Timely;
 
 use crate::arrange::{ImportButton, import};
-use crate::command::{Command, DataflowId, Installation, TableReader, Target};
+use crate::command::{Command, DataflowId, Installation, TableReader, Target, Wires};
 use crate::export::index::{self, Exported};
 use crate::export::subscribe::SubscribeError;
 use crate::export::{peek, subscribe, tally};
@@ -33,13 +33,19 @@ use crate::source::{self, Feed, Shard};
 const MOST_HYDRATING: usize = 4;
 
 /// Runs a worker until it is shut down.
-pub(crate) fn run(timely: &mut Timely, commands: Receiver<Command>, tables: Arc<dyn TableReader>) {
+pub(crate) fn run(
+    timely: &mut Timely,
+    commands: Receiver<Command>,
+    tables: Arc<dyn TableReader>,
+    wires: Arc<Wires>,
+) {
     let mut worker = Worker {
         shard: Shard {
             index: timely.index(),
             of: timely.peers(),
         },
         tables,
+        wires,
         dataflows: BTreeMap::new(),
         exports: BTreeMap::new(),
         upper: 0,
@@ -65,6 +71,7 @@ pub(crate) fn run(timely: &mut Timely, commands: Receiver<Command>, tables: Arc<
 struct Worker {
     shard: Shard,
     tables: Arc<dyn TableReader>,
+    wires: Arc<Wires>,
     dataflows: BTreeMap<DataflowId, Dataflow>,
     /// The dataflow that exports an index.
     exports: BTreeMap<GlobalId, DataflowId>,
@@ -86,6 +93,8 @@ struct Dataflow {
     feeds: Vec<Rc<RefCell<Feed>>>,
     /// Its feeds are not open yet.
     waiting: bool,
+    /// All workers were told to open them.
+    called: bool,
     /// It is suspended, and its readers know.
     told: bool,
     exported: Option<Exported>,
@@ -106,6 +115,12 @@ impl Worker {
                     }
                 }
                 self.upper = upper.max(lower);
+            }
+            Command::Open(id) => {
+                let waiting = self.dataflows.get_mut(&id).filter(|d| d.waiting);
+                if let Some(dataflow) = waiting {
+                    dataflow.open(self.upper);
+                }
             }
             Command::Drop(id) => self.drop_dataflow(timely, id),
             Command::AllowCompaction { index, since } => {
@@ -129,6 +144,7 @@ impl Worker {
         let mut dataflow = Dataflow {
             feeds: Vec::new(),
             waiting: matches!(installation.target, Target::Index { .. }),
+            called: false,
             told: false,
             running: None,
             operators: (0..0, 0),
@@ -171,20 +187,25 @@ impl Worker {
         self.admit();
     }
 
-    /// Opens the feeds of the next indexes, if not too many are hydrating.
+    /// Has the feeds of the next indexes opened, if not too many are hydrating. One worker decides, and tells all of them:
+    /// where a feed goes over from what was there to what comes must be the same commit everywhere, since what was there
+    /// is shared out among workers in another way than what comes.
     fn admit(&mut self) {
-        let worker = self.shard.index;
+        if self.shard.index != 0 {
+            return;
+        }
         let mut hydrating = 0;
-        for dataflow in self.dataflows.values_mut() {
+        for (id, dataflow) in &mut self.dataflows {
             let shared = Arc::clone(&dataflow.installation.shared);
             let is_index = matches!(dataflow.installation.target, Target::Index { .. });
             if !is_index || dataflow.feeds.is_empty() || shared.health.is_broken() {
                 continue;
             }
-            if dataflow.waiting && hydrating < MOST_HYDRATING {
-                dataflow.open(self.upper);
+            if !dataflow.called {
+                dataflow.called = true;
+                self.wires.send(&Command::Open(*id));
             }
-            let upper = shared.uppers[worker].load(Ordering::Relaxed);
+            let upper = shared.uppers[0].load(Ordering::Relaxed);
             hydrating += usize::from(upper <= dataflow.installation.as_of.0);
             if hydrating >= MOST_HYDRATING {
                 return;

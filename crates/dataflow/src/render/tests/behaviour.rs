@@ -452,3 +452,43 @@ fn a_dataflow_that_panics_is_suspended_and_others_go_on() {
     commit(&compute, &tables, &[(pair(2, "a"), 2, 1)], 3);
     assert_eq!(shown(&compute, 1, 2).rows.len(), 2);
 }
+
+#[test]
+fn views_that_begin_while_commits_come_take_in_each_change_once() {
+    /// More than read their tables at the same time.
+    const VIEWS: u32 = 24;
+    for workers in [1, 2, 4] {
+        let (compute, tables) = start(workers);
+        let mut upper = 1;
+        let mut total = 0;
+        let mut step = |count: u64| {
+            let rows: Vec<_> = (0..count)
+                .map(|n| (pair((total + n) as i32, "x"), upper + n, 1))
+                .collect();
+            commit(&compute, &tables, &rows, upper + count);
+            total += count;
+            upper += count;
+            upper
+        };
+        step(200);
+        let expr = get(TABLES[0]);
+        let mut last = 0;
+        for id in 1..=VIEWS {
+            let as_of = step(3) - 1;
+            compute.install(index(id, &expr, as_of));
+            last = step(5);
+        }
+        for id in 1..=VIEWS {
+            let reader = compute.reader(GlobalId(id)).expect("an index");
+            let snapshot = reader.snapshot_blocking(Timestamp(last - 1), PATIENCE);
+            let snapshot = snapshot.expect("a time that is there");
+            let diffs: Vec<Diff> = snapshot.scan().into_iter().map(|(_, diff)| diff).collect();
+            assert!(
+                diffs.iter().all(|diff| *diff == 1),
+                "view {id}, {workers} workers"
+            );
+            assert_eq!(diffs.len() as u64, last - 1, "view {id}, {workers} workers");
+        }
+        compute.shutdown();
+    }
+}
