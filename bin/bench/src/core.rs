@@ -3,9 +3,9 @@
 //! Each section starts servers of its own and can be run alone. Invariant: a rate is only printed once the answer
 //! behind it was compared with PostgreSQL's, or with what is known of the data.
 
-mod client;
+pub mod client;
 mod commit;
-mod data;
+pub mod data;
 mod figure;
 mod load;
 mod memory;

@@ -8,6 +8,7 @@ mod everview;
 mod histories;
 mod matrix;
 mod oracle;
+mod pipeline;
 mod pooled;
 mod postgres;
 mod session;
@@ -48,6 +49,8 @@ enum Command {
     Sink(sink::Arguments),
     /// Run sqllogictest files on PostgreSQL 15, to check the files and the runner.
     Slt(slt::Arguments),
+    /// Send a day's ticks through producers into views and PostgreSQL, kill every part of it, and count.
+    Ticks(pipeline::Arguments),
     /// Write transfers between accounts while others read, and check that no state in between is ever seen.
     Transfers(transfers::Arguments),
 }
@@ -88,6 +91,10 @@ fn run(command: Command) -> Result<bool, Box<dyn std::error::Error>> {
         }
         Command::Sink(arguments) => runtime()?.block_on(sink::run(&arguments, &mut io::stdout())),
         Command::Slt(arguments) => slt::run(&arguments, &mut io::stdout()),
+        Command::Ticks(arguments) => {
+            let result = runtime()?.block_on(pipeline::run(&arguments, &mut io::stdout()));
+            result.map_err(|error| -> Box<dyn std::error::Error> { error })
+        }
         Command::Transfers(arguments) => {
             let result = runtime()?.block_on(transfers::run(&arguments, &mut io::stdout()));
             result.map_err(|error| -> Box<dyn std::error::Error> { error })

@@ -6,7 +6,7 @@
 use crate::outside::{Connection, Password, Sealed, Sink};
 use everview_repr::{ColumnType, GlobalId, RelationDesc, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A named thing.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -128,6 +128,9 @@ pub struct View {
     pub time_zone: String,
     /// The version of functions, time zones and Unicode that its contents follow.
     pub semantics: u32,
+    /// COMMENT ON COLUMN, by position.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub comments: BTreeMap<usize, String>,
 }
 
 /// The version of [`View::semantics`] that this build computes.
@@ -178,6 +181,17 @@ impl Object {
             | ObjectKind::Secret(_)
             | ObjectKind::Connection(_)
             | ObjectKind::Sink(_) => None,
+        }
+    }
+
+    /// The comment on a column, by its position.
+    pub fn column_comment(&self, column: usize) -> Option<&str> {
+        match &self.kind {
+            ObjectKind::Table(table) => table.columns.get(column)?.comment.as_deref(),
+            ObjectKind::View(view) | ObjectKind::MaterializedView(view) => {
+                view.comments.get(&column).map(String::as_str)
+            }
+            _ => None,
         }
     }
 

@@ -76,8 +76,13 @@ pub(crate) fn create_view(catalog: &Catalog, plan: CreateViewPlan) -> (GlobalId,
     };
     match plan.replace.and_then(|id| catalog.get(id)) {
         Some(old) => {
+            let comments = view_of(old).map(|view| view.comments.clone());
+            let view = View {
+                comments: comments.unwrap_or_default(),
+                ..plan.view
+            };
             let new = Object {
-                kind: kind(plan.view),
+                kind: kind(view),
                 ..(**old).clone()
             };
             (
@@ -224,7 +229,7 @@ pub(crate) fn rebuilt(
             (None, ObjectKind::MaterializedView(_) | ObjectKind::Index(_)) => {
                 ids.insert(new.id);
             }
-            (Some(old), ObjectKind::View(_)) if old.kind != new.kind => {
+            (Some(old), ObjectKind::View(view)) if !is_same(old, view) => {
                 ids.extend(catalog.drop_order(new.id));
             }
             (Some(old), ObjectKind::Table(_)) => {
@@ -238,6 +243,17 @@ pub(crate) fn rebuilt(
     }
     ids.retain(|id| catalog.get(*id).is_some());
     ids
+}
+
+/// Whether a view is what it was, but for comments.
+fn is_same(old: &Object, view: &View) -> bool {
+    view_of(old).is_some_and(|old| {
+        let old = View {
+            comments: view.comments.clone(),
+            ..old.clone()
+        };
+        old == *view
+    })
 }
 
 /// A change of one object by a function of its definition.

@@ -335,3 +335,27 @@ fn pipelined_statements_are_answered_in_order() {
         assert_eq!(code(&error), "23505");
     });
 }
+
+#[test]
+fn single_statements_that_meet_are_tried_again_and_nobody_sees_it() {
+    let server = Server::start();
+    within_limit(async {
+        let setup =
+            "CREATE TABLE counters (id int PRIMARY KEY, n int); INSERT INTO counters VALUES (1, 0)";
+        server.connect().await.batch_execute(setup).await.unwrap();
+        let count = async || {
+            let client = server.connect().await;
+            for _ in 0..25 {
+                let update = "UPDATE counters SET n = n + 1 WHERE id = 1";
+                assert_eq!(client.execute(update, &[]).await.unwrap(), 1);
+            }
+        };
+        future::join_all((0..8).map(|_| count())).await;
+        let client = server.connect().await;
+        let row = client
+            .query_one("SELECT n FROM counters", &[])
+            .await
+            .unwrap();
+        assert_eq!(row.get::<_, i32>(0), 200);
+    });
+}

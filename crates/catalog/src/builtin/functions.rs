@@ -280,15 +280,13 @@ fn description(catalog: &Catalog, id: GlobalId, args: &[Datum<'_>]) -> Option<St
 }
 
 fn column_description(catalog: &Catalog, id: GlobalId, args: &[Datum<'_>]) -> Option<String> {
-    let ObjectKind::Table(table) = &catalog.get(id)?.kind else {
-        return None;
-    };
     let number = match args.get(1)? {
         Datum::Int32(n) => usize::try_from(*n).ok()?,
         Datum::Int16(n) => usize::try_from(*n).ok()?,
         _ => return None,
     };
-    table.columns.get(number.checked_sub(1)?)?.comment.clone()
+    let comment = catalog.get(id)?.column_comment(number.checked_sub(1)?)?;
+    Some(comment.to_string())
 }
 
 fn type_name(oid: u32, args: &[Datum<'_>]) -> String {

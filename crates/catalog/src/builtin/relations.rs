@@ -256,7 +256,7 @@ impl Builder<'_> {
             } else {
                 PG_CLASS
             };
-            let mut push = |class: u32, id: u32, sub: usize, text: &String| {
+            let mut push = |class: u32, id: u32, sub: usize, text: &str| {
                 rows.push(self.row(cells! {
                     "objoid" => id, "classoid" => class, "objsubid" => sub as i32, "description" => text,
                 }));
@@ -264,12 +264,12 @@ impl Builder<'_> {
             if let Some(comment) = &object.comment {
                 push(class, object.id.0, 0, comment);
             }
-            if let ObjectKind::Table(table) = &object.kind {
-                for (i, column) in table.columns.iter().enumerate() {
-                    if let Some(comment) = &column.comment {
-                        push(class, object.id.0, i + 1, comment);
-                    }
+            for column in 0..object.desc().map_or(0, |desc| desc.arity()) {
+                if let Some(comment) = object.column_comment(column) {
+                    push(class, object.id.0, column + 1, comment);
                 }
+            }
+            if let ObjectKind::Table(table) = &object.kind {
                 for constraint in &table.constraints {
                     if let Some(comment) = &constraint.comment {
                         push(PG_CONSTRAINT, constraint.id.0, 0, comment);

@@ -134,6 +134,7 @@ fn sample() -> Catalog {
         depends_on: [GlobalId(read)].into(),
         time_zone: "UTC".into(),
         semantics: 1,
+        comments: [(1, "its number".to_string())].into(),
     };
     let index = Index {
         on: GlobalId(16402),
@@ -418,6 +419,10 @@ fn comments_are_found() {
         .iter()
         .filter(|row| cell(row, "objoid") == "Oid(16400)");
     assert_eq!(of_table.count(), 2);
+    let of_view = described
+        .iter()
+        .filter(|row| cell(row, "objoid") == "Oid(16401)" && cell(row, "objsubid") == "Int32(2)");
+    assert_eq!(of_view.count(), 1);
 }
 
 #[test]

@@ -48,5 +48,6 @@ pub(super) fn view(relation: &Relation) -> Option<View> {
         depends_on: BTreeSet::new(),
         time_zone: "UTC".to_string(),
         semantics: SEMANTICS_VERSION,
+        comments: BTreeMap::new(),
     })
 }

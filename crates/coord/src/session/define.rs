@@ -84,6 +84,14 @@ impl Session {
                         (Some(column), _, ObjectKind::Table(table)) => {
                             table.columns[column].comment = text
                         }
+                        (
+                            Some(column),
+                            _,
+                            ObjectKind::View(view) | ObjectKind::MaterializedView(view),
+                        ) => match text {
+                            Some(text) => drop(view.comments.insert(column, text)),
+                            None => drop(view.comments.remove(&column)),
+                        },
                         (_, Some(id), ObjectKind::Table(table)) => {
                             let mut all = table.constraints.iter_mut();
                             if let Some(constraint) = all.find(|c| c.id == id) {

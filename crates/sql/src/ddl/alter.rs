@@ -218,13 +218,6 @@ impl Planner<'_> {
         if let (CommentKind::Constraint, Some(constraint)) = (kind, column) {
             return comment_on_constraint(&object, &fold(constraint), text);
         }
-        if matches!(
-            object.kind,
-            ObjectKind::View(_) | ObjectKind::MaterializedView(_)
-        ) && column.is_some()
-        {
-            return Err(PlanError::unsupported("COMMENT ON COLUMN of a view"));
-        }
         let position = match column {
             None => None,
             Some(column) => {

@@ -11,6 +11,7 @@ use crate::stored::stored_text;
 use everview_catalog::ObjectKind;
 use everview_catalog::object::{SEMANTICS_VERSION, View};
 use everview_repr::{RelationDesc, SqlState};
+use std::collections::BTreeMap;
 
 impl Planner<'_> {
     pub(crate) fn create_view(&mut self, create: &CreateView) -> Result<CreateViewPlan, PlanError> {
@@ -80,6 +81,7 @@ impl Planner<'_> {
             depends_on: self.depends_on.clone(),
             time_zone: self.time_zone.to_string(),
             semantics: SEMANTICS_VERSION,
+            comments: BTreeMap::new(),
         };
         let expr = lower(rel);
         Ok(CreateViewPlan {
