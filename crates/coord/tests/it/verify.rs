@@ -36,7 +36,7 @@ fn results(server: &Server, sql: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn all_that_is_shown_agrees_with_the_log_for_any_number_of_workers_and_after_a_restart() {
+fn processing_exactly_once_what_is_shown_agrees_with_the_log_for_any_workers_and_after_a_restart() {
     let mut digests = Vec::new();
     for workers in [1, 2, 4] {
         let mut server = Server::with_workers(workers);
