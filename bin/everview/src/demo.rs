@@ -172,7 +172,7 @@ fn unpacked(gzip: &[u8]) -> u64 {
 
 fn session_to_try(psql: &str) -> String {
     format!(
-        "\nThe flights are served. Connect with:\n\n    {psql}\n\nand try:\n\n\
+        "\nThe flights are served. Connect with:\n\n    {psql}\n\nand try:\n
     \\dm
     SELECT * FROM delay_by_carrier_month WHERE carrier = 'HA' ORDER BY month;
     DELETE FROM flights WHERE carrier = 'HA' AND month = 1;
